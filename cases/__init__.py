@@ -1,0 +1,1 @@
+"""Runnable case studies, the command line, run folders, checks and reports."""

@@ -1,0 +1,1 @@
+"""Inverse problems: noise, observations, priors, terms, estimators, posteriors."""

@@ -1,0 +1,1 @@
+"""Forward models: equations, properties and operators. No training, no plots."""

@@ -1,0 +1,1 @@
+"""Stochastic kinematic motion: moments of trajectories, mixtures, scores and track readers."""

@@ -1,0 +1,1 @@
+"""Numerical methods that march, iterate or train: one driver, one solver shape."""

@@ -62,7 +62,8 @@ def iterate(
     Raises
     ------
     SolverError
-        If ``max_steps`` is not positive, ``resume`` is asked for without a store, or the metrics' names change.
+        If ``max_steps`` is not positive, ``resume`` is asked for without a store, or the metrics' names change or
+        include ``step``.
     CheckpointError
         If the checkpoints are all damaged or belong to another solver.
 
@@ -125,7 +126,7 @@ class _History:
         self.columns = {k: list(v.tolist()) for k, v in columns.items()}
 
     def append(self, metrics: Metrics) -> None:
-        if self.columns and set(metrics) != set(self.columns):
+        if "step" in metrics or (self.columns and set(metrics) != set(self.columns)):
             raise SolverError(
                 expected("metrics", sorted(metrics), f"the names of the first step {sorted(self.columns)}")
             )

@@ -1,0 +1,194 @@
+"""Terms: an inverse problem is a weighted sum of named terms, and what a term can do is its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrodict.inverse.observation import Observation
+from retrodict.physics.errors import SpaceError, expected
+from retrodict.physics.model import Differentiable
+from retrodict.physics.spaces import Array, Tree
+
+__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Smooth", "Term"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """A residual vector and its derivative at one point; the gradient of the term is ``J' r``, its curvature ``J' J``.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (m,)
+        ``r``.
+    forward : callable
+        Tree of parameter changes to an array of shape (m,).
+    transpose : callable
+        Array of shape (m,) to a tree.
+    """
+
+    residual: Floats
+    forward: Callable[[Tree], Floats]
+    transpose: Callable[[Floats], dict[str, Array]]
+
+
+@runtime_checkable
+class Smooth(Protocol):
+    """A function with a gradient."""
+
+    def value(self, x: Tree) -> float:
+        """Return the value at ``x``."""
+        ...
+
+    def gradient(self, x: Tree) -> Tree:
+        """Return the gradient at ``x``; variables left out have zero gradient."""
+        ...
+
+
+@runtime_checkable
+class GaussNewton(Smooth, Protocol):
+    """A smooth function whose gradient is ``J' r`` and whose curvature is well described by ``J' J``."""
+
+    def linearize(self, x: Tree) -> Linearization:
+        """Return residual and derivative at ``x``."""
+        ...
+
+
+@runtime_checkable
+class Curved(Smooth, Protocol):
+    """A smooth function with an exact Hessian over the packed unknowns."""
+
+    def hessian(self, x: Tree) -> Floats:
+        """Return the Hessian, rows and columns in the order of the problem's space."""
+        ...
+
+
+@runtime_checkable
+class Proximable(Protocol):
+    """A function, perhaps not smooth, with a proximal operator."""
+
+    def value(self, x: Tree) -> float:
+        """Return the value at ``x``."""
+        ...
+
+    def prox(self, x: Tree, step: float) -> Tree:
+        """Return ``argmin_u value(u) + |u - x|^2 / (2 step)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """A named, weighted part of an objective.
+
+    Parameters
+    ----------
+    name : str
+        For reports.
+    fn : Smooth or Proximable
+        The function.
+    weight : float, optional
+        Factor, 1 for a negative log-probability.
+    blocks : tuple of str, optional
+        Variables that it depends on; empty: all.
+    kind : str, optional
+        ``"data"`` or ``"prior"``; diagnostics keep them apart.
+
+    Raises
+    ------
+    SpaceError
+        If the weight is not a finite positive number or the kind unknown.
+    """
+
+    name: str
+    fn: Smooth | Proximable
+    weight: float = 1.0
+    blocks: tuple[str, ...] = ()
+    kind: str = "data"
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.weight) and self.weight > 0):
+            raise SpaceError(expected(f"Term {self.name!r} weight", self.weight, "a finite positive number"))
+        if self.kind not in ("data", "prior"):
+            raise SpaceError(expected(f"Term {self.name!r} kind", self.kind, "'data' or 'prior'"))
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Negative log-likelihood of an observation under a forward model.
+
+    Parameters
+    ----------
+    model : Differentiable
+        Parameters to data.
+    observation : Observation
+        In the range of the model.
+
+    Raises
+    ------
+    SpaceError
+        If the observation lives in another space than the model's range.
+
+    Examples
+    --------
+    >>> from retrodict.inverse.noise import Gaussian
+    >>> from retrodict.physics.autograd import TorchModel
+    >>> from retrodict.physics.spaces import Space, Var
+    >>> line = Space({"x": Var()})
+    >>> data = Observation(line, {"x": np.array(2.0)}, {"x": Gaussian(1.0)})
+    >>> misfit = Misfit(TorchModel(line, line, lambda t: {"x": 2 * t["x"]}), data)
+    >>> float(misfit.gradient({"x": np.array(0.0)})["x"])
+    -4.0
+    """
+
+    model: Differentiable
+    observation: Observation
+
+    def __post_init__(self) -> None:
+        if self.model.range != self.observation.space:
+            got, want = self.observation.space, self.model.range
+            raise SpaceError(expected("Misfit", f"observation in {got}", f"the model's range {want}"))
+
+    def value(self, x: Tree) -> float:
+        """Return the negative log-likelihood, with all constants."""
+        f = self.model.apply(x)
+        obs = self.observation
+        return sum(obs.noise[k].nll(obs.values[k], np.asarray(f[k], float), obs.mask[k]) for k in obs.space)
+
+    def gradient(self, x: Tree) -> dict[str, Array]:
+        """Return the gradient by the model's adjoint."""
+        line = self.linearize(x)
+        return line.transpose(line.residual)
+
+    def linearize(self, x: Tree) -> Linearization:
+        """Return the whitened residual of the valid values and its derivative."""
+        f, jacobian = self.model.linearize(x)
+        obs, space = self.observation, self.observation.space
+        white = {k: obs.noise[k].whiten(obs.values[k], np.asarray(f[k], float), obs.mask[k]) for k in space}
+
+        def compress(tree: Tree) -> Floats:
+            return np.concatenate([np.asarray(tree[k], float)[obs.mask[k]] for k in space])
+
+        def expand(vector: Floats) -> dict[str, Array]:
+            tree, at = {}, 0
+            for k, var in space.items():
+                n = int(obs.mask[k].sum())
+                tree[k] = np.zeros(var.shape)
+                tree[k][obs.mask[k]] = vector[at : at + n]
+                at += n
+            return tree
+
+        def forward(dx: Tree) -> Floats:
+            df = jacobian.apply(dx)
+            return compress({k: white[k].forward(np.asarray(df[k], float)) for k in space})
+
+        def transpose(r: Floats) -> dict[str, Array]:
+            tree = expand(r)
+            return dict(jacobian.adjoint({k: white[k].transpose(tree[k]) for k in space}))
+
+        return Linearization(compress({k: w.residual for k, w in white.items()}), forward, transpose)

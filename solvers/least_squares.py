@@ -1,0 +1,210 @@
+"""Gauss-Newton and Levenberg-Marquardt for bounded non-linear least squares.
+
+Both minimise the *value* of the objective, not half the squared residual: for robust or heteroscedastic noise the two
+differ, while ``J' r`` is the exact gradient and ``J' J`` a positive curvature. Bounds are kept by the two-metric
+projection of Bertsekas (1982): unknowns at a bound whose gradient points outward rest, the others take the step,
+which is then clipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.spaces import Array
+from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.objective import LeastSquaresObjective
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["GaussNewton", "LeastSquaresState", "LevenbergMarquardt"]
+
+Floats = NDArray[np.float64]
+_TRIALS = 30
+
+
+@dataclass(frozen=True)
+class LeastSquaresState:
+    """Where a least-squares method stands.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        Packed unknowns.
+    value : float
+        Objective.
+    damping : float
+        Of the next step (Levenberg-Marquardt).
+    growth : float
+        Factor by which a rejection raises the damping.
+    scale : ndarray, shape (n,)
+        Largest column norms of the Jacobian seen, the units of the unknowns.
+    """
+
+    x: Floats
+    value: float
+    damping: float
+    growth: float
+    scale: Floats
+
+
+class _LeastSquares:
+    """What the two methods share: start, stopping, packing, the projected step."""
+
+    method = ""
+
+    def __init__(self, objective: LeastSquaresObjective, *, tolerance: float = 1e-8) -> None:
+        if not isinstance(objective, LeastSquaresObjective):
+            raise SolverError(expected(type(self).__name__, type(objective).__name__, "a least-squares objective"))
+        if not 0 < tolerance < 1:
+            raise SolverError(expected("tolerance", tolerance, "a number in (0, 1)"))
+        self.objective, self.tolerance = objective, tolerance
+        self.lower, self.upper = objective.space.bounds()
+
+    @property
+    def name(self) -> str:
+        """Method and problem."""
+        return f"{self.method}:{self.objective.name}:{','.join(self.objective.space)}"
+
+    def init(self) -> LeastSquaresState:
+        """Return the state at the start of the problem."""
+        x = self.objective.space.pack(self.objective.start)
+        return LeastSquaresState(x, self._value(x), 1e-3, 2.0, np.zeros_like(x))
+
+    def done(self, metrics: Metrics) -> Status | None:
+        """Return ``converged`` when gradient, predicted gain or step is small, ``stalled`` when no step helps."""
+        if metrics["gradient"] <= self.tolerance:
+            return Status.CONVERGED
+        if metrics["accepted"] == 0.0:
+            return Status.CONVERGED if metrics["gain"] <= 1e-12 else Status.STALLED
+        small = metrics["change"] <= self.tolerance or metrics["gain"] <= self.tolerance**2
+        return Status.CONVERGED if small else None
+
+    def solution(self, state: LeastSquaresState) -> xr.Dataset:
+        """Return the unknowns with their units."""
+        return self.objective.space.to_dataset(self.objective.space.unpack(state.x))
+
+    def pack(self, state: LeastSquaresState) -> dict[str, Array]:
+        """Return the state as arrays."""
+        return {k: np.asarray(getattr(state, k)) for k in ("x", "value", "damping", "growth", "scale")}
+
+    def unpack(self, arrays: Mapping[str, Array]) -> LeastSquaresState:
+        """Inverse of `pack`."""
+        scalars = (float(arrays[k]) for k in ("value", "damping", "growth"))
+        return LeastSquaresState(arrays["x"], *scalars, arrays["scale"])
+
+    def _value(self, x: Floats) -> float:
+        return self.objective.value(self.objective.space.unpack(x))
+
+    def _linearize(self, state: LeastSquaresState) -> tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats]:
+        """Return residual, Jacobian, gradient, free unknowns and scale."""
+        r, jac = self.objective.jacobian(self.objective.space.unpack(state.x))
+        gradient = jac.T @ r
+        resting = ((state.x <= self.lower) & (gradient > 0)) | ((state.x >= self.upper) & (gradient < 0))
+        columns = np.linalg.norm(jac, axis=0)
+        return r, jac, gradient, ~resting, np.maximum(state.scale, columns)
+
+    def _metrics(self, new: LeastSquaresState, old: LeastSquaresState, g: Floats, r: Floats, gain: float) -> Metrics:
+        """Return the metrics of a step; the gradient is the largest cosine between residual and a free column."""
+        scale = np.where(new.scale > 0, new.scale, 1.0)
+        moved = np.linalg.norm((new.x - old.x) * scale) / (np.linalg.norm(old.x * scale) + 1e-300)
+        cosine = np.max(np.abs(g) / scale, initial=0.0) / (np.linalg.norm(r) + 1e-300)
+        return {
+            "objective": new.value,
+            "gradient": float(cosine),
+            "change": float(moved),
+            "gain": gain / max(1.0, abs(old.value)),
+            "damping": new.damping,
+            "accepted": float(new.x is not old.x),
+        }
+
+    def _trial(self, x: Floats, free: NDArray[np.bool_], step: Floats) -> Floats:
+        full = np.zeros_like(x)
+        full[free] = step
+        return np.clip(x + full, self.lower, self.upper)
+
+
+class LevenbergMarquardt(_LeastSquares):
+    """Levenberg-Marquardt with Nielsen's damping and a scaling that keeps the largest column norms.
+
+    Parameters
+    ----------
+    objective : LeastSquaresObjective
+        For example an `retrodict.inverse.problem.InverseProblem`.
+    tolerance : float, optional
+        Bar on the cosine between residual and Jacobian, and on the relative step.
+
+    Raises
+    ------
+    SolverError
+        If the objective is not a least-squares objective or the tolerance is out of range.
+
+    Notes
+    -----
+    Marquardt (1963); Nielsen (1999), damping parameter in Marquardt's method; scaling after Moré (1978).
+    """
+
+    method = "levenberg-marquardt"
+
+    def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
+        """Linearise once, then raise the damping until a step lowers the objective."""
+        r, jac, gradient, free, scale = self._linearize(state)
+        unit = np.where(scale[free] > 0, scale[free], 1.0)
+        j_free, damping, growth = jac[:, free] / unit, state.damping, state.growth
+        predicted = 0.0
+        for _ in range(_TRIALS):
+            stacked = np.vstack([j_free, np.sqrt(damping) * np.eye(j_free.shape[1])])
+            scaled = np.linalg.lstsq(stacked, np.concatenate([-r, np.zeros(j_free.shape[1])]), rcond=None)[0]
+            x = self._trial(state.x, free, scaled / unit)
+            moved = jac @ (x - state.x)
+            predicted = float(-(r @ moved) - 0.5 * moved @ moved)
+            value = self._value(x) if predicted > 0 else np.inf
+            ratio = (state.value - value) / predicted if predicted > 0 else -1.0
+            if np.isfinite(value) and ratio > 1e-4:
+                factor = max(1 / 3, 1 - (2 * min(ratio, 1.5) - 1) ** 3)
+                new = LeastSquaresState(x, value, max(damping * factor, 1e-15), 2.0, scale)
+                return new, self._metrics(new, state, gradient * free, r, predicted)
+            damping, growth = damping * growth, growth * 2
+        rest = LeastSquaresState(state.x, state.value, state.damping, 2.0, scale)
+        return rest, self._metrics(rest, state, gradient * free, r, max(predicted, 0.0))
+
+
+class GaussNewton(_LeastSquares):
+    """Gauss-Newton with backtracking; rank-deficient directions are left alone.
+
+    Parameters
+    ----------
+    objective : LeastSquaresObjective
+        For example an `retrodict.inverse.problem.InverseProblem`.
+    tolerance : float, optional
+        Bar on the cosine between residual and Jacobian, and on the relative step.
+
+    Raises
+    ------
+    SolverError
+        If the objective is not a least-squares objective or the tolerance is out of range.
+    """
+
+    method = "gauss-newton"
+
+    def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
+        """Take the minimum-norm least-squares step, halved until the objective falls."""
+        r, jac, gradient, free, scale = self._linearize(state)
+        unit = np.where(scale[free] > 0, scale[free], 1.0)
+        full = np.linalg.lstsq(jac[:, free] / unit, -r, rcond=1e-12)[0] / unit
+        predicted = 0.0
+        for k in range(_TRIALS):
+            x = self._trial(state.x, free, 0.5**k * full)
+            predicted = float(-gradient @ (x - state.x))
+            value = self._value(x) if predicted > 0 else np.inf
+            if np.isfinite(value) and state.value - value >= 1e-4 * predicted:
+                new = LeastSquaresState(x, value, 0.5**k, 2.0, scale)
+                return new, self._metrics(new, state, gradient * free, r, predicted)
+        rest = LeastSquaresState(state.x, state.value, state.damping, 2.0, scale)
+        return rest, self._metrics(rest, state, gradient * free, r, max(predicted, 0.0))

@@ -16,7 +16,7 @@ from retrodict.solvers.files import write_atomic
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Result", "load_dataset", "save_dataset"]
+__all__ = ["Result", "is_sealed", "load_dataset", "save_dataset"]
 
 _TRAILER = b"RETRODICT-SHA256"
 
@@ -121,6 +121,21 @@ def save_dataset(dataset: xr.Dataset, path: Path) -> None:
         temporary.write_bytes(raw + _TRAILER + hashlib.sha256(raw).digest())
 
     write_atomic(path, write)
+
+
+def is_sealed(path: Path) -> bool:
+    """Return whether a file ends in the checksum that `save_dataset` writes; other programs' files do not.
+
+    Examples
+    --------
+    >>> is_sealed(Path("none.nc"))
+    False
+    """
+    if not path.is_file() or path.stat().st_size < 32 + len(_TRAILER):
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-32 - len(_TRAILER), 2)
+        return stream.read(len(_TRAILER)) == _TRAILER
 
 
 def load_dataset(path: Path) -> xr.Dataset:

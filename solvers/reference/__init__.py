@@ -1,0 +1,1 @@
+"""Reference solvers: slow, independent, trusted. One file a peer."""

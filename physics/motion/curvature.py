@@ -96,6 +96,14 @@ def curvature_path(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -> Gaus
         v0 + rate @ end.T,
         torch.diagonal(cov[3, 3] + end @ r_a @ end.T, dim1=-2, dim2=-1),
     )
+
+    def linked(drift: Tensor) -> Tensor:
+        rows = [
+            [start.cov(i, 2)[..., None] + drift * start.cov(i, 3)[..., None], start.cov(i, 3)[..., None] + 0 * drift]
+            for i in (0, 1)
+        ]
+        return torch.stack([torch.stack(row, -2) for row in rows], -3)
+
     return GaussianPath(
         v0 + rate @ node.T,
         start.mean[..., 2:3] + (bend * whole) @ past.T + bend_n * partial,
@@ -108,8 +116,8 @@ def curvature_path(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -> Gaus
         speeds(node, at_ends).mT,
         cov[2, 2][..., 0] + cov[2, 3][..., 0] * at_nodes[0],
         cov[2, 3][..., 0] + 0 * at_nodes[0],
-        at_nodes[0],
-        at_ends[0],
+        linked(at_nodes[0]),
+        linked(at_ends[0]),
     )
 
 

@@ -34,8 +34,9 @@ class GaussianPath:
         Covariance of the heading after each step with heading and speed at the nodes.
     h_first, c_first : Tensor, shape (..., N)
         Covariance of the first heading with heading and speed at the nodes.
-    drift, drift_end : Tensor, shape (..., N) and (..., T), optional
-        Change of the headings with the first speed [rad s/m]; None where the input is a yaw rate.
+    linked, linked_end : Tensor, shape (..., 2, 2, N) and (..., 2, 2, T), optional
+        Covariance of the start's x and y with heading and speed at the nodes and after each step; None: that with the
+        first heading and speed.
     """
 
     m: Tensor
@@ -49,8 +50,8 @@ class GaussianPath:
     C_end: Tensor
     h_first: Tensor
     c_first: Tensor
-    drift: Tensor | None = None
-    drift_end: Tensor | None = None
+    linked: Tensor | None = None
+    linked_end: Tensor | None = None
 
 
 def integrals(dt: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
@@ -183,7 +184,7 @@ def dense_moments(start: Start, path: GaussianPath, *, exact: bool, lever: float
     factors = earlier(a[..., None, :], x[..., None, :], path.V, path.H, path.C, path.C.mT, exact=exact)
     pm, pq = pair_moments(a[..., :, None], x[..., :, None], factors)
     area = w[:, None] * w
-    position = start_factors(start, path.drift)
+    position = start_factors(start, path.linked)
     head_m, head_q = pair_moments(a, x, position)
     m = _by_horizon(area * pm.real, steps) + _cumulate(2 * w * head_m.real, steps)
     q = _by_horizon(area * pq, steps) + _cumulate(2 * w * head_q, steps)
@@ -194,7 +195,7 @@ def dense_moments(start: Start, path: GaussianPath, *, exact: bool, lever: float
         ends = earlier(a[..., None, :], x[..., None, :], zero, path.H_end, zero, path.C_end, exact=exact)
         nodes = w.numel() // steps
         past = torch.tril(torch.ones(steps, steps, dtype=w.dtype, device=w.device)).repeat_interleave(nodes, 1) * w
-        origin = start_factors(start, path.drift_end)
+        origin = start_factors(start, path.linked_end)
         m1, q1 = (past * ends.m1).sum(-1) + origin.m1, (past * ends.q1).sum(-1) + origin.q1
         seen = Factors(m1, 0 * m1, q1, 0 * q1)
         out = with_lever(

@@ -123,7 +123,7 @@ class GaussianMixture:
     noise : float
         Standard deviation r of the observation noise, m; r^2 I is added to every covariance.
     check : bool
-        Check values too (one device synchronisation); shapes are always checked.
+        Check values too, which waits for the device at each call; shapes, and masks if given, are always checked.
 
     Raises
     ------
@@ -200,13 +200,14 @@ class GaussianMixture:
         wanted = (*self.logits.shape[:-1], *self.mean.shape[-2:])
         if target.ndim < len(wanted) or tuple(target.shape[-len(wanted) :]) != wanted:
             raise SpaceError(expected("target", tuple(target.shape), f"(any samples, *{wanted})"))
+        if target.dtype != self.mean.dtype:
+            raise SpaceError(expected("target", target.dtype, self.mean.dtype))
         mask = _checked_mask(mask, target.shape[:-1], target)
         if self.check and not bool(torch.isfinite(target)[mask].all()):
             raise DataError(expected("target", "NaN or infinity at an unmasked step", "finite positions, or a mask"))
         keep = mask[..., None, :, None]
-        # twice `where`: NaN must reach neither the value nor, as 0 x NaN, the gradient
-        residual = torch.where(mask.unsqueeze(-1), target, 0.0).unsqueeze(-3) - self.mean
-        return torch.where(keep, residual, 0.0), mask
+        # cut here, where NaN can only be added: after a product its gradient would be 0 x NaN
+        return torch.where(keep, target.unsqueeze(-3) - self.mean, 0.0), mask
 
     def _whitened(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         l11, l21, l22 = cholesky_2x2(self.covariance, self.noise)
@@ -265,7 +266,7 @@ class GaussianMixture:
     def nll_assigned(self, target: Tensor, assignment: Tensor, mask: Tensor | None = None) -> Tensor:
         """sum_k w_k (-log pi_k - log N_k) over the horizon for assignment weights w of shape (..., K); (...), nat.
 
-        Never below `nll_joint` by more than the entropy of w, with equality for the soft `assign` (the EM bound).
+        At least `nll_joint` plus the entropy of w, with equality for the soft `assign` (the EM bound).
 
         Examples
         --------

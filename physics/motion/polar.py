@@ -43,25 +43,26 @@ class Ends:
     w: Tensor
 
 
-def start_factors(start: Start, drift: Tensor | None = None) -> Factors:
-    """Return the start's position as an earlier increment; shape (..., 1), or that of ``drift``.
+def start_factors(start: Start, linked: Tensor | None = None) -> Factors:
+    """Return the start's position as an earlier increment.
 
     Parameters
     ----------
     start : Start
         x, y, heading, speed.
-    drift : Tensor, optional
-        Change of the later headings with the first speed [rad s/m]; zero where the input is a yaw rate.
+    linked : Tensor, shape (..., 2, 2, N), optional
+        Covariance of the start's x and y (axis -3) with heading and speed (axis -2) at later nodes; by default that
+        with the first heading and speed, which is all there is where the inputs are independent of the start.
 
     Examples
     --------
     >>> start_factors(Start(torch.zeros(4))).m1.shape
     torch.Size([1])
     """
-    xh, xv, yh, yv = (start.cov(i, j)[..., None] for i in (0, 1) for j in (2, 3))
-    if drift is not None:
-        xh, yh = xh + drift * xv, yh + drift * yv
-        xv, yv = xv + 0 * drift, yv + 0 * drift
+    if linked is None:
+        xh, xv, yh, yv = (start.cov(i, j)[..., None] for i in (0, 1) for j in (2, 3))
+    else:
+        xh, xv, yh, yv = (linked[..., i, j, :] for i in (0, 1) for j in (0, 1))
     return Factors(
         1j * torch.complex(xh, -yh), torch.complex(xv, -yv), 1j * torch.complex(xh, yh), torch.complex(xv, yv)
     )

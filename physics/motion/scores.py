@@ -477,7 +477,7 @@ def calibration_by_group(
 def pit_histogram(pit: Values, bins: int = 10) -> tuple[Floats, Floats, float]:
     """PIT histogram: densities (one if calibrated), bin edges, standard error of a density if calibrated.
 
-    A hump means too wide forecasts for a one-dimensional PIT; for a region PIT a slope to the left does.
+    Too wide forecasts show as a hump of a one-dimensional PIT, and as an excess of small values of a region PIT.
 
     Parameters
     ----------

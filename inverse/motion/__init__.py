@@ -1,0 +1,1 @@
+"""Inverse problems of motion: filtering and smoothing, inputs, noise levels, steering logs, calibration."""

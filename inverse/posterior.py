@@ -224,7 +224,7 @@ def verdicts(
             words.append(f"determined mostly by the prior ({share[i]:.0%} of the information comes from data)")
         elif np.nanmax(others, initial=0.0) > 0.99:
             j = int(np.nanargmax(others))
-            words.append(f"weakly identified: correlation {correlation[i, j]:+.4f} with {labels[j]}")
+            words.append(f"weakly identified: correlation {correlation[i, j]:+.4f} with {list(labels)[j]}")
         elif std[i] > abs(x[i]):
             words.append("identified, but compatible with zero within one standard deviation")
         else:

@@ -66,11 +66,23 @@ def convert(values: ArrayLike, units: str, to: str, where: str = "value") -> NDA
     >>> convert([36.0], "km/h", "m s-1")
     array([10.])
     """
+    from tokenize import TokenError
+
     import pint
 
     ureg = registry()
     try:
         quantity = ureg.Quantity(np.asarray(values, dtype=float), ureg.parse_units(units))
         return np.asarray(quantity.to(ureg.parse_units(to)).magnitude, dtype=float)
-    except (pint.errors.PintError, AttributeError, ValueError, TypeError) as error:
+    # pint lets the errors of its tokenizer and of lookups through for malformed units
+    except (
+        pint.errors.PintError,
+        LookupError,
+        AssertionError,
+        AttributeError,
+        ValueError,
+        TypeError,
+        SyntaxError,
+        TokenError,
+    ) as error:
         raise UnitsError(expected(where, f"units {units!r}", f"units convertible to {to!r}") + f" ({error})") from error

@@ -51,8 +51,9 @@ def dot_test(operator: LinearOperator, *, seeds: int = 5, tolerance: float = 1e-
     """Compare an operator with its adjoint, one pair of variables after the other.
 
     The argument is random in one variable of the domain and the weight in one of the range, so that an error in one
-    block is not hidden behind a large one, and is named. Each weight is half random, half the image itself:
-    a purely random one is nearly orthogonal to ``Ax`` in many dimensions and dilutes an error of scale.
+    block is not hidden behind a large one, and is named. Each weight is one part random, two parts the image itself:
+    a purely random one is nearly orthogonal to ``Ax`` in many dimensions and dilutes an error of scale, and equal parts
+    could cancel where a variable is a single number.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def dot_test(operator: LinearOperator, *, seeds: int = 5, tolerance: float = 1e-
             for sink in codomain:
                 image = Space({sink: codomain[sink]})
                 size = image.norm(ax)
-                mixed = y_full[sink] if size == 0.0 else y_full[sink] / image.norm(y_full) + ax[sink] / size
+                mixed = y_full[sink] if size == 0.0 else y_full[sink] / image.norm(y_full) + 2 * ax[sink] / size
                 y = {**codomain.zeros(), sink: np.asarray(mixed, codomain[sink].dtype)}
                 back = operator.adjoint(y)
                 left, right = codomain.inner(ax, y), domain.inner(x, back)

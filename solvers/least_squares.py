@@ -96,8 +96,8 @@ class _LeastSquares:
 
     def unpack(self, arrays: Mapping[str, Array]) -> LeastSquaresState:
         """Inverse of `pack`."""
-        scalars = (float(arrays[k]) for k in ("value", "damping", "growth"))
-        return LeastSquaresState(arrays["x"], *scalars, arrays["scale"])
+        value, damping, growth = (float(arrays[k]) for k in ("value", "damping", "growth"))
+        return LeastSquaresState(arrays["x"], value, damping, growth, arrays["scale"])
 
     def _value(self, x: Floats) -> float:
         return self.objective.value(self.objective.space.unpack(x))

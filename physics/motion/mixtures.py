@@ -14,91 +14,12 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.errors import ConfigError, DataError, SpaceError, expected
+from retrodict.physics.motion.cholesky import cholesky_2x2, whiten_2x2
+from retrodict.physics.motion.masks import checked_mask
 
-__all__ = ["GaussianMixture", "cholesky_2x2", "masked_mean"]
+__all__ = ["GaussianMixture"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
-
-
-def _product_error(a: Tensor, b: Tensor, product: Tensor) -> Tensor:
-    # Dekker's exact product: narrow ellipses lose half their digits in a c - b^2, and float64 is absent on some devices
-    splitter = 134217729.0 if a.dtype == torch.float64 else 4097.0
-    a_high = splitter * a - (splitter * a - a)
-    b_high = splitter * b - (splitter * b - b)
-    a_low, b_low = a - a_high, b - b_high
-    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-
-
-def cholesky_2x2(covariance: Tensor, noise: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Lower Cholesky factor of S + r^2 I for 2x2 matrices, in closed form.
-
-    The determinant is formed as det S + r^2 tr S + r^4 with a compensated det S (Dekker, Numer. Math. 18, 1971), so
-    that correlations of 0.9999 survive float32.
-
-    Parameters
-    ----------
-    covariance : Tensor, shape (..., 2, 2)
-        S, symmetric, m^2.
-    noise : float
-        Standard deviation r of the observation, m.
-
-    Returns
-    -------
-    tuple of Tensor, each of shape (...)
-        l11, l21, l22, m. NaN where the matrix is not positive definite.
-
-    Examples
-    --------
-    >>> [round(float(part), 12) for part in cholesky_2x2(torch.tensor([[3.0, 2.0], [2.0, 4.0]]), noise=1.0)]
-    [2.0, 1.0, 2.0]
-    """
-    a, c = covariance[..., 0, 0], covariance[..., 1, 1]
-    b = 0.5 * (covariance[..., 0, 1] + covariance[..., 1, 0])
-    ac, bb = a * c, b * b
-    with torch.no_grad():
-        correction = _product_error(a, c, ac) - _product_error(b, b, bb)
-    determinant = (ac - bb) + correction + (noise**2 * (a + c) + noise**4)
-    first = torch.sqrt(a + noise**2)
-    return first, b / first, torch.sqrt(determinant) / first
-
-
-def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of the unmasked entries; masked ones carry neither value nor gradient, even if they are not finite.
-
-    Parameters
-    ----------
-    values : Tensor, shape (...)
-    mask : Tensor of bool, shape (...), optional
-        True where an entry counts.
-
-    Returns
-    -------
-    Tensor, shape ()
-
-    Raises
-    ------
-    SpaceError
-        The mask is not boolean or has another shape.
-    DataError
-        Nothing is unmasked.
-
-    Examples
-    --------
-    >>> masked_mean(torch.tensor([1.0, torch.nan, 3.0]), torch.tensor([True, False, True]))
-    tensor(2.)
-    """
-    mask = _checked_mask(mask, values.shape, values)
-    return values[mask].mean()
-
-
-def _checked_mask(mask: Tensor | None, shape: torch.Size, like: Tensor) -> Tensor:
-    if mask is None:
-        return torch.ones(shape, dtype=torch.bool, device=like.device)
-    if mask.dtype != torch.bool or mask.shape != shape:
-        raise SpaceError(expected("mask", f"{mask.dtype} {tuple(mask.shape)}", f"torch.bool {tuple(shape)}"))
-    if not bool(mask.any()):
-        raise DataError(expected("mask", "every step masked", "at least one step that counts"))
-    return mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,32 +117,34 @@ class GaussianMixture:
             raise DataError(expected("joint_covariance", "not positive definite", "positive definite"))
         return factor
 
-    def _prepare(self, target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def residuals(self, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Target minus the modes' means, zero where masked, shape (..., K, T, 2) in m; and the mask, (..., T).
+
+        Examples
+        --------
+        >>> mixture = GaussianMixture(torch.zeros(1), torch.ones(1, 1, 2), torch.eye(2).expand(1, 1, 2, 2))
+        >>> mixture.residuals(torch.zeros(1, 2))[0]
+        tensor([[[-1., -1.]]])
+        """
         wanted = (*self.logits.shape[:-1], *self.mean.shape[-2:])
         if target.ndim < len(wanted) or tuple(target.shape[-len(wanted) :]) != wanted:
             raise SpaceError(expected("target", tuple(target.shape), f"(any samples, *{wanted})"))
         if target.dtype != self.mean.dtype:
             raise SpaceError(expected("target", target.dtype, self.mean.dtype))
-        mask = _checked_mask(mask, target.shape[:-1], target)
+        mask = checked_mask(mask, target.shape[:-1], target)
         if self.check and not bool(torch.isfinite(target)[mask].all()):
             raise DataError(expected("target", "NaN or infinity at an unmasked step", "finite positions, or a mask"))
         keep = mask[..., None, :, None]
         # cut here, where NaN can only be added: after a product its gradient would be 0 x NaN
         return torch.where(keep, target.unsqueeze(-3) - self.mean, 0.0), mask
 
-    def _whitened(self, residual: Tensor) -> tuple[Tensor, Tensor]:
-        l11, l21, l22 = cholesky_2x2(self.covariance, self.noise)
-        first = residual[..., 0] / l11
-        second = (residual[..., 1] - l21 * first) / l22
-        return first**2 + second**2, torch.log(l11) + torch.log(l22)
-
     def _log_steps(self, residual: Tensor, mask: Tensor) -> Tensor:
-        squared, half_log_determinant = self._whitened(residual)
+        squared, half_log_determinant = whiten_2x2(residual, self.covariance, self.noise)
         return torch.where(mask.unsqueeze(-2), -0.5 * squared - half_log_determinant - _LOG_2PI, 0.0)
 
     def _log_trajectories(self, target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         # log pi_k + log N_k of the whole trajectory, (..., K)
-        residual, mask = self._prepare(target, mask)
+        residual, mask = self.residuals(target, mask)
         keep = mask.unsqueeze(-2).repeat_interleave(2, dim=-1)
         factor = self._joint_factor(keep)
         if factor is None:
@@ -245,7 +168,7 @@ class GaussianMixture:
         >>> mixture.nll_per_step(torch.zeros(1, 2))
         tensor([1.8379])
         """
-        residual, mask = self._prepare(target, mask)
+        residual, mask = self.residuals(target, mask)
         values = torch.logsumexp(self.log_weights.unsqueeze(-1) + self._log_steps(residual, mask), dim=-2)
         return torch.where(mask, -values, 0.0)
 
@@ -304,7 +227,7 @@ class GaussianMixture:
         if rule != "nearest":
             score = self._log_trajectories(target, mask)[0].detach()
             return torch.softmax(score, dim=-1) if rule == "soft" else _one_hot(score)
-        residual, mask = self._prepare(target, mask)
+        residual, mask = self.residuals(target, mask)
         last = torch.where(mask, torch.arange(mask.shape[-1], device=mask.device), 0).amax(-1)[..., None, None]
         if anchors is None:
             end = torch.take_along_dim(residual, last.unsqueeze(-1), dim=-2).squeeze(-2)
@@ -354,67 +277,6 @@ class GaussianMixture:
         stacked = torch.stack(cholesky_2x2(self.covariance, self.noise), dim=-1).unsqueeze(0)
         l11, l21, l22 = torch.take_along_dim(stacked, mode, dim=-3).squeeze(-3).unbind(-1)
         return mean + torch.stack([l11 * normal[..., 0], l21 * normal[..., 0] + l22 * normal[..., 1]], dim=-1)
-
-    def cdf(self, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Cumulative probability of each coordinate (the one-dimensional PIT), shape (..., T, 2).
-
-        Examples
-        --------
-        >>> mixture = GaussianMixture(torch.zeros(1), torch.zeros(1, 1, 2), torch.eye(2).expand(1, 1, 2, 2))
-        >>> mixture.cdf(torch.tensor([[0.0, 1.96]]))
-        tensor([[0.5000, 0.9750]])
-        """
-        residual, mask = self._prepare(target, mask)
-        std = torch.sqrt(torch.diagonal(self.covariance, dim1=-2, dim2=-1) + self.noise**2)
-        weights = self.log_weights.exp()[..., None, None]
-        return torch.where(mask.unsqueeze(-1), (weights * torch.special.ndtr(residual / std)).sum(-3), 0.0)
-
-    def radius_pit(self, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Probability inside each mode's ellipse through the target, 1 - exp(-d^2 / 2), shape (..., K, T).
-
-        d is the Mahalanobis distance; d^2 is chi-squared with two degrees of freedom if the mode is the truth.
-
-        Examples
-        --------
-        >>> mixture = GaussianMixture(torch.zeros(1), torch.zeros(1, 1, 2), torch.eye(2).expand(1, 1, 2, 2))
-        >>> mixture.radius_pit(torch.tensor([[math.sqrt(2.0 * math.log(10.0)), 0.0]]))
-        tensor([[0.9000]])
-        """
-        residual, mask = self._prepare(target, mask)
-        return torch.where(mask.unsqueeze(-2), -torch.expm1(-0.5 * self._whitened(residual)[0]), 0.0)
-
-    def content_pit(
-        self,
-        target: Tensor,
-        generator: torch.Generator,
-        mask: Tensor | None = None,
-        count: int = 1000,
-        joint: bool = False,
-    ) -> Tensor:
-        """Probability content of the highest-density region that ends at the target, by sampling, without gradient.
-
-        Per step, shape (..., T), or of whole trajectories if `joint`, shape (...); the target has the mixture's batch
-        shape. Randomised rank of the target's density among `count` samples (regions: Hyndman, Am. Stat. 50, 1996):
-        exactly uniform for any count if the mixture is the truth; standard error at most 1 / (2 sqrt(count)).
-
-        Examples
-        --------
-        >>> mixture = GaussianMixture(torch.zeros(1), torch.zeros(1, 1, 2), torch.eye(2).expand(1, 1, 2, 2))
-        >>> pit = mixture.content_pit(torch.tensor([[1.1774, 0.0]]), torch.Generator().manual_seed(1))
-        >>> abs(float(pit) - 0.5) < 0.05
-        True
-        """
-        if target.ndim != self.mean.ndim - 1:
-            raise SpaceError(expected("target", tuple(target.shape), "the mixture's batch shape, no sample dimension"))
-        kept = _checked_mask(mask, target.shape[:-1], target)
-        nll = self.nll_joint if joint else self.nll_per_step
-        with torch.no_grad():
-            level = nll(target, kept)
-            rank = torch.rand(level.shape, generator=generator, dtype=level.dtype, device=level.device)
-            for start in range(0, count, 64):  # in parts: count x K x T densities at once would not fit
-                drawn = self.sample(min(64, count - start), generator)
-                rank += (nll(drawn, kept.expand(drawn.shape[:-1])) < level).sum(0)
-        return torch.where(kept.any(-1) if joint else kept, rank / (count + 1), 0.0)
 
 
 def _one_hot(score: Tensor) -> Tensor:

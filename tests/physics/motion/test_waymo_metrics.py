@@ -5,37 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrodict.physics.errors import ConfigError, DataError, SpaceError
-from retrodict.physics.motion.waymo_metrics import (
-    HORIZONS,
-    SHAPE_RULES_2021,
-    MotionForecasts,
-    TrajectoryShape,
-    average_precision,
-    classify_shape,
-    mean_average_precision,
-    score_forecasts,
-    speed_scale,
-)
-
-Shape = TrajectoryShape
-
-
-def scene(rows, steps=16) -> MotionForecasts:
-    """Objects that stand at (100, -50); a row is (shape, heading, speed, [(dx, dy, confidence), ...])."""
-    count, modes = len(rows), len(rows[0][3])
-    truth = np.broadcast_to(np.array([100.0, -50.0]), (count, steps, 2)).copy()
-    offsets = np.array([[mode[:2] for mode in row[3]] for row in rows])
-    return MotionForecasts(
-        truth[:, None] + offsets[:, :, None],
-        np.array([[mode[2] for mode in row[3]] for row in rows]).reshape(count, modes),
-        truth,
-        np.broadcast_to(np.array([row[1] for row in rows])[:, None], (count, steps)),
-        np.ones((count, steps), dtype=bool),
-        np.array([row[2] for row in rows]),
-        np.array([int(row[0]) for row in rows]),
-    )
-
+from retrodict.physics.errors import ConfigError, DataError
+from retrodict.physics.motion.waymo_forecasts import HORIZONS, MotionForecasts
+from retrodict.physics.motion.waymo_metrics import average_precision, mean_average_precision, score_forecasts
+from retrodict.physics.motion.waymo_shapes import TrajectoryShape as Shape
 
 # Five objects. At 8 s the thresholds are lateral 3 m, longitudinal 6 m, times the scale s of the initial speed.
 TOY = [
@@ -52,7 +25,7 @@ TOY = [
 ]
 
 
-def test_toy_scene_by_hand():
+def test_toy_scene_by_hand(scene):
     scores = score_forecasts(scene(TOY), 8.0)
     # one of five objects (C) has no hit
     assert scores.miss_rate == pytest.approx(1 / 5)
@@ -74,27 +47,12 @@ def test_toy_scene_by_hand():
     assert apart == pytest.approx((3 / 4 + 0 + 1 + 1 / 2) / 4)
 
 
-def test_toy_scene_at_shorter_horizons():
+def test_toy_scene_at_shorter_horizons(scene):
     # 3 s: 1 m, 2 m. A 5 > 2, 2.5 > 1; B 0.5 m, 1 m: none; C none; D (0, 0) and (1, 1) on the limit; E (0, 0)
     assert score_forecasts(scene(TOY), 3.0).miss_rate == pytest.approx(3 / 5)
     # 5 s: 1.8 m, 3.6 m. A: 5 > 3.6, 2.5 > 1.8; B 0.9 m, 1.8 m: none; C 1.35 m, 2.7 m: none
     assert score_forecasts(scene(TOY), 5.0).miss_rate == pytest.approx(3 / 5)
     assert scene(TOY).hits(HORIZONS[3.0])[3].tolist() == [True, True, False]
-
-
-@pytest.mark.parametrize(("seconds", "lateral", "longitudinal"), [(3.0, 1.0, 2.0), (5.0, 1.8, 3.6), (8.0, 3.0, 6.0)])
-@pytest.mark.parametrize(("speed", "scale"), [(0.0, 0.5), (1.4, 0.5), (6.2, 0.75), (11.0, 1.0), (30.0, 1.0)])
-@pytest.mark.parametrize("heading", [0.0, 0.7, -2.0])
-def test_miss_box_lies_in_the_frame_of_the_true_heading(seconds, lateral, longitudinal, speed, scale, heading):
-    along, across = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
-    corners = [
-        (sign * longitudinal * scale * u * along + sign * lateral * scale * v * across)
-        for sign in (-1, 1)
-        for u, v in ((0.999, 0.999), (1.001, 0.0), (0.0, 1.001))
-    ]
-    rows = [(Shape.STRAIGHT, heading, speed, [(*corner, 0.5) for corner in corners])]
-    assert scene(rows).hits(HORIZONS[seconds])[0].tolist() == [True, False, False] * 2
-    assert speed_scale(speed) == pytest.approx(scale)
 
 
 def test_errors_average_over_valid_states_up_to_the_horizon():
@@ -123,7 +81,7 @@ def test_errors_average_over_valid_states_up_to_the_horizon():
     assert score_forecasts(made, 8.0).miss_rate == 0.0
 
 
-def test_unclassified_objects_count_for_errors_but_not_for_precision():
+def test_unclassified_objects_count_for_errors_but_not_for_precision(scene):
     rows = [*TOY, (Shape.UNKNOWN, 0.0, 20.0, [(100, 0, 0.99), (100, 0, 0.98), (100, 0, 0.97)])]
     scores = score_forecasts(scene(rows), 8.0)
     assert scores.miss_rate == pytest.approx(2 / 6)
@@ -133,7 +91,7 @@ def test_unclassified_objects_count_for_errors_but_not_for_precision():
     assert alone.miss_rate == 1.0
 
 
-def test_only_the_first_six_modes_count():
+def test_only_the_first_six_modes_count(scene):
     far = [(50, 0, 0.1 + 0.01 * k) for k in range(6)]
     made = scene([(Shape.STRAIGHT, 0.0, 20.0, [*far, (0, 0, 0.99)])])
     assert made.position.shape[1] == 6
@@ -202,118 +160,6 @@ def test_scores_ignore_the_frame_and_the_order_of_modes_and_objects(seed, angle,
         assert one.min_fde <= one.fde
 
 
-# ------------------------------------------------------------------------------------------------ shapes
-
-CASES = [
-    # final forward and left displacement in the start's frame, heading change, start speed, end speed
-    ((2.9, 0.0), 0.0, 1.9, 0.0, Shape.STATIONARY),
-    ((2.9, 0.0), 3.0, 1.9, 1.9, Shape.STATIONARY),
-    ((2.9, 0.0), 0.0, 0.0, 2.1, Shape.STRAIGHT),  # moves at the end
-    ((3.1, 0.0), 0.0, 1.0, 1.0, Shape.STRAIGHT),
-    ((50.0, 2.4), 0.5, 10.0, 10.0, Shape.STRAIGHT),
-    ((50.0, 2.6), 0.5, 10.0, 10.0, Shape.STRAIGHT_LEFT),
-    ((50.0, -2.6), -0.5, 10.0, 10.0, Shape.STRAIGHT_RIGHT),
-    ((50.0, 2.6), -0.5, 10.0, 10.0, Shape.STRAIGHT_LEFT),  # the side is that of the displacement
-    ((50.0, 2.0), 0.53, 10.0, 10.0, Shape.LEFT),  # beyond 30 degrees = 0.5236 rad
-    ((20.0, -20.0), -1.5, 10.0, 10.0, Shape.RIGHT),
-    ((-0.1, 12.0), 3.1, 10.0, 10.0, Shape.LEFT_U_TURN),
-    ((0.1, 12.0), 3.1, 10.0, 10.0, Shape.LEFT),
-    ((-5.0, -8.0), 3.1, 10.0, 10.0, Shape.RIGHT_U_TURN),
-]
-
-
-@pytest.mark.parametrize("start", [0.0, 0.5, 3.1, -1.7, 40.0])
-@pytest.mark.parametrize(("displacement", "change", "first", "final", "wanted"), CASES)
-def test_shapes_in_any_frame(start, displacement, change, first, final, wanted):
-    turn = np.array([[np.cos(start), -np.sin(start)], [np.sin(start), np.cos(start)]])
-    position = np.zeros((1, 4, 2))
-    position[0, 2] = turn @ displacement
-    position[0, 3] = np.nan  # not valid: the third state is the last
-    velocity = np.zeros((1, 4, 2))
-    velocity[0, 0], velocity[0, 2] = (first, 0.0), (0.0, final)
-    # a heading wrapped to (-pi, pi] must not look like a turn
-    heading = np.array([[start, 0.0, np.angle(np.exp(1j * (start + change))), np.nan]])
-    valid = np.array([[True, False, True, False]])
-    assert Shape(classify_shape(position, heading, velocity, valid)[0]) is wanted
-
-
-def test_shapes_without_start_or_future_are_unknown():
-    zeros = np.zeros((3, 3, 2))
-    valid = np.array([[False, True, True], [True, False, False], [True, False, True]])
-    assert classify_shape(zeros, zeros[..., 0], zeros, valid).tolist() == [-1, -1, 0]
-
-
-def test_shape_rules_of_2021_are_wider():
-    def classify(x, y, turn, rules):
-        position = np.array([[[0.0, 0.0], [x, y]]])
-        return Shape(classify_shape(position, [[0.0, turn]], position * 0 + 1.0, [[1, 1]], rules)[0])
-
-    assert classify(4.0, 0.0, 0.0, SHAPE_RULES_2021) is Shape.STATIONARY
-    assert classify(60.0, 4.0, 0.1, SHAPE_RULES_2021) is Shape.STRAIGHT
-    assert classify(-4.0, 12.0, 3.0, SHAPE_RULES_2021) is Shape.LEFT
-    assert classify(-5.1, 12.0, 3.0, SHAPE_RULES_2021) is Shape.LEFT_U_TURN
-
-
-# ------------------------------------------------------------------------------------------------ tracks at 10 Hz
-
-
-def test_tracks_at_ten_hertz_are_thinned_to_two():
-    time = np.arange(81) / 10
-    radius, rate = 20.0, 0.2  # a left turn of 1.6 rad in 8 s at 4 m/s
-    place = radius * np.stack([np.sin(rate * time), 1 - np.cos(rate * time)], axis=-1)
-    velocity = radius * rate * np.stack([np.cos(rate * time), np.sin(rate * time)], axis=-1)
-    valid = np.ones((2, 81))
-    valid[1, 0] = 0
-    states = (np.stack([place, place]), np.stack([rate * time] * 2), np.stack([velocity] * 2), valid)
-    lag = np.stack([place[:-1], place[1:] + 1.0])  # mode 0 is late by 0.1 s = 0.4 m
-    made = MotionForecasts.from_tracks(np.stack([lag, lag]), [[0.9, 0.1]] * 2, states)
-    assert made.shape.tolist() == [Shape.LEFT, Shape.UNKNOWN]
-    assert made.speed == pytest.approx([4.0, 0.0])
-    np.testing.assert_allclose(made.truth[0], place[5::5])
-    np.testing.assert_allclose(made.distances()[:, 0], 2 * radius * math.sin(rate * 0.05), rtol=1e-12)
-    assert score_forecasts(made, 8.0).min_fde == pytest.approx(2 * radius * math.sin(rate * 0.05))
-    with pytest.raises(SpaceError, match="80"):
-        MotionForecasts.from_tracks(np.stack([lag, lag])[:, :, :79], [[0.9, 0.1]] * 2, states)
-
-
-# ------------------------------------------------------------------------------------------------ wrong input
-
-
-def parts(**changes):
-    base = {
-        "position": np.zeros((2, 3, 16, 2)),
-        "confidence": np.ones((2, 3)),
-        "truth": np.zeros((2, 16, 2)),
-        "heading": np.zeros((2, 16)),
-        "valid": np.ones((2, 16), dtype=bool),
-        "speed": np.zeros(2),
-        "shape": np.ones(2, dtype=int),
-    }
-    return base | changes
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "match"),
-    [
-        ({"position": np.zeros((2, 3, 80, 2))}, SpaceError, r"position: got \(2, 3, 80, 2\)"),
-        ({"position": np.zeros((2, 0, 16, 2))}, SpaceError, "position"),
-        ({"confidence": np.ones((2, 2))}, SpaceError, "confidence"),
-        ({"heading": np.zeros(2)}, SpaceError, "heading"),
-        ({"position": np.full((2, 3, 16, 2), np.nan)}, DataError, "position: got NaN"),
-        ({"truth": np.full((2, 16, 2), np.nan)}, DataError, "truth: got NaN"),
-        ({"speed": np.array([0.0, np.inf])}, DataError, "speed"),
-        ({"valid": np.zeros((2, 16))}, DataError, "no valid state"),
-    ],
-)
-def test_wrong_forecasts_are_refused(changes, error, match):
-    with pytest.raises(error, match=match):
-        MotionForecasts(**parts(**changes))
-
-
-def test_wrong_horizon_and_states_are_refused():
+def test_wrong_horizon_is_refused(scene):
     with pytest.raises(ConfigError, match=r"seconds: got 4.0, expected one of \[3.0, 5.0, 8.0\]"):
-        score_forecasts(MotionForecasts(**parts()), 4.0)
-    with pytest.raises(SpaceError, match="valid"):
-        classify_shape(np.zeros((2, 1, 2)), np.zeros((2, 1)), np.zeros((2, 1, 2)), np.ones((2, 1)))
-    with pytest.raises(SpaceError, match="position"):
-        classify_shape(np.zeros((2, 4)), np.zeros((2, 4)), np.zeros((2, 4, 2)), np.ones((2, 4)))
+        score_forecasts(scene(TOY), 4.0)

@@ -141,7 +141,8 @@ def chunk(number, data):
 def object_state(x, y, heading, speed, track, valid=True):
     if not valid:
         return integer(11, 0)
-    velocity = single(9, speed * np.cos(heading)) + single(10, speed * np.sin(heading))
+    with np.errstate(invalid="ignore"):
+        velocity = single(9, speed * np.cos(heading)) + single(10, speed * np.sin(heading))
     size = single(5, LENGTHS[track]) + single(6, WIDTHS[track]) + single(7, 1.5)
     return double(2, x) + double(3, y) + double(4, 0.0) + size + single(8, heading) + velocity + integer(11, 1)
 

@@ -98,7 +98,8 @@ def test_a_mapping_for_another_format_is_refused(written):
 
 
 def test_positions_and_a_heading_are_read_where_the_log_has_them(written):
-    text = "time[s],speed[m/s],yaw_rate[rad/s],x[km],y[m],heading[deg],acceleration[m/s^2]\n0,10,0,0,0,90,0\n1,10,0,0,10,90,0\n"
+    header = "time[s],speed[m/s],yaw_rate[rad/s],x[km],y[m],heading[deg],acceleration[m/s^2]"
+    text = f"{header}\n0,10,0,0,0,90,0\n1,10,0,0,10,90,0\n"
     log = read_tracks(written("log.csv", text.encode()))
     np.testing.assert_allclose(log["heading"][0], np.pi / 2)
     assert log["y"].values.tolist() == [[0.0, 10.0]]

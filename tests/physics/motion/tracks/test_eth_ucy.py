@@ -54,11 +54,12 @@ def test_the_frame_step_is_inferred(written, step):
     ],
 )
 def test_a_damaged_line_is_raised_or_reported(written, old, new, word):
-    path = written("a.txt", EXCERPT.replace(old.encode(), new.encode(), 1))
+    more = b"".join(b"%d 2.0 %.2f 5.8\n" % (810 + 10 * k, 12.5 - k) for k in range(5))
+    path = written("a.txt", EXCERPT.replace(old.encode(), new.encode(), 1) + more)
     with pytest.raises(DataError, match=rf"a\.txt, line 2.*{word}"):
         read_tracks(path)
     with pytest.warns(DamagedRecordWarning, match="1 damaged"):
-        assert int(read_tracks(path, damaged="report")["valid"].sum()) == 4
+        assert int(read_tracks(path, damaged="report")["valid"].sum()) == 9
 
 
 def test_bytes_that_are_no_text(written):

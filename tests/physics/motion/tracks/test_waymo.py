@@ -61,7 +61,7 @@ def test_a_wrong_checksum_of_a_length_costs_the_rest(files, written):
     second = bytearray(files.frame(files.waymo_scenario("second")))
     second[0] ^= 1
     path = written("a.tfrecord", first + bytes(second) + files.frame(files.waymo_scenario("third")))
-    with pytest.raises(DataError, match="record 1 .* of the length"):
+    with pytest.raises(DataError, match=r"record 1 .* of the length"):
         read_tracks(path)
     with pytest.warns(DamagedRecordWarning, match="of the length"):
         tracks = read_tracks(path, damaged="report")
@@ -71,7 +71,7 @@ def test_a_wrong_checksum_of_a_length_costs_the_rest(files, written):
 @pytest.mark.parametrize("lost", [1, 3, 100])
 def test_a_truncated_file(files, written, lost):
     path = written("a.tfrecord", files.waymo()[:-lost])
-    with pytest.raises(DataError, match="record 1 .*truncated"):
+    with pytest.raises(DataError, match=r"record 1 .*truncated"):
         read_tracks(path)
     with pytest.warns(DamagedRecordWarning, match="truncated"):
         assert read_tracks(path, damaged="report").sizes["track"] == 3
@@ -80,12 +80,6 @@ def test_a_truncated_file(files, written, lost):
 def test_a_cut_between_records_cannot_be_seen(files, written):
     whole = files.frame(files.waymo_scenario())
     assert read_tracks(written("a.tfrecord", whole)).sizes["track"] == 3
-
-
-def replaced(files, old, new, count=1):
-    payload = files.waymo_scenario()
-    assert old in payload
-    return files.frame(payload.replace(old, new, count))
 
 
 def damaged_states(files):
@@ -102,20 +96,12 @@ def damaged_states(files):
     yield wrapped, other(heading=np.inf), "heading"
     yield wrapped, other(speed=1e9), "finite"
     yield wrapped, files.chunk(3, state[9:]), "no x"
-    yield wrapped, files.chunk(3, state[:-3] + b"\x03"), ""
 
 
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", range(5))
 def test_a_damaged_state_under_a_right_checksum(files, written, case):
-    with np.errstate(invalid="ignore"):
-        old, new, word = list(damaged_states(files))[case]
-        payload = files.waymo_scenario()
-        track = files.chunk(2, payload[: payload.index(b"*\x10637f")])
-    assert track
-    assert payload.count(old) == 1
-    # The track around the state has to know its new length.
-    data = rebuilt(files, old, new)
-    path = written("a.tfrecord", files.frame(data))
+    old, new, word = list(damaged_states(files))[case]
+    path = written("a.tfrecord", files.frame(rebuilt(files, old, new)))
     with pytest.raises(DataError, match=word):
         read_tracks(path)
     with pytest.warns(DamagedRecordWarning):
@@ -124,6 +110,7 @@ def test_a_damaged_state_under_a_right_checksum(files, written, case):
 
 
 def rebuilt(files, old, new):
+    """Replace a state; the track around it has to know its new length."""
     payload = files.waymo_scenario(tracks=(1,))
     start = payload.index(files.key(2, 2), 9 * 15)
     body_start = start + len(files.key(2, 2)) + 2
@@ -136,7 +123,7 @@ def rebuilt(files, old, new):
 @pytest.mark.parametrize(
     ("payload", "word"),
     [
-        (lambda f: b"\xff\xff\xff", "varint"),
+        (lambda f: f.varint(2**63)[:-1], "varint"),
         (lambda f: f.key(3, 3), "wire type 3"),
         (lambda f: f.chunk(0, b""), "field number 0"),
         (lambda f: f.key(2, 2) + f.varint(100), "bytes of a field"),

@@ -1,0 +1,268 @@
+"""Settings of a case: typed, frozen, with units; preset < TOML file < --set; unknown keys refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from retrodict.physics.errors import ConfigError, expected
+
+if TYPE_CHECKING:
+    from retrodict.cases.case import Case
+
+__all__ = [
+    "CaseConfig",
+    "Settings",
+    "config_hash",
+    "describe",
+    "parse_assignments",
+    "read_settings",
+    "resolve",
+    "setting",
+]
+
+C = TypeVar("C", bound="CaseConfig")
+
+
+class Settings(BaseModel):
+    """Base of a group of settings: frozen, unknown keys refused, no silent conversion of types, NaN refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+
+def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any:  # noqa: A002 - the CLI's word
+    """Declare one setting.
+
+    Parameters
+    ----------
+    default : object
+        Its default.
+    units : str, optional
+        CF units, shown in reports.
+    help : str, optional
+        One phrase.
+    **limits
+        As in pydantic's ``Field``: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
+
+    Returns
+    -------
+    object
+        The field.
+
+    Examples
+    --------
+    >>> class Cooling(CaseConfig):
+    ...     rate: float = setting(0.1, "s-1", "decay rate", gt=0)
+    >>> Cooling().rate
+    0.1
+    """
+    return Field(default, description=help, json_schema_extra={"units": units}, **limits)
+
+
+class CaseConfig(Settings):
+    """Settings that every case has; a case adds its own in a subclass and may change these defaults.
+
+    Examples
+    --------
+    >>> CaseConfig(seed=3).seed
+    3
+    """
+
+    seed: int = setting(0, "", "root of all random streams", ge=0)
+    device: str = setting("cpu", "", "where torch computes: cpu, cuda or cuda:N")
+    max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1)
+    checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1)
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        kind, _, number = value.partition(":")
+        if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or value.endswith(":"):
+            raise ValueError("one of cpu, cuda, cuda:N")
+        return value
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Parse ``key=value`` as typed after ``--set``; a value is TOML, or else text; a dot reaches into a group.
+
+    Raises
+    ------
+    ConfigError
+        If there is no ``=`` or no key.
+
+    Examples
+    --------
+    >>> parse_assignments(["rate=0.1", "grid.n=[1, 2]", "name=gold"])
+    {'rate': 0.1, 'grid': {'n': [1, 2]}, 'name': 'gold'}
+    """
+    settings: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(expected("--set", repr(text), "key=value"))
+        try:
+            parsed = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        *groups, leaf = key.strip().split(".")
+        table = settings
+        for group in groups:
+            table = table.setdefault(group, {})
+            if not isinstance(table, dict):
+                raise ConfigError(expected("--set", repr(text), f"{group!r} to be a group, not a value"))
+        table[leaf] = parsed
+    return settings
+
+
+def read_settings(path: Path, case: str) -> dict[str, Any]:
+    """Read settings from a TOML file: the case's keys, or the ``config.toml`` of an earlier run of the same case.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not TOML, or belongs to another case.
+
+    Examples
+    --------
+    >>> read_settings(Path("no.toml"), "cooling")
+    Traceback (most recent call last):
+    retrodict.physics.errors.ConfigError: no.toml: got no readable file, expected a TOML file of settings
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(expected(str(path), "no readable file", "a TOML file of settings")) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(expected(str(path), f"text that is not TOML ({error})", "a TOML file of settings")) from error
+    heading = tables.get("retrodict")
+    if not isinstance(heading, dict):
+        return tables
+    if heading.get("case") != case:
+        raise ConfigError(expected(str(path), f"settings of case {heading.get('case')!r}", f"settings of {case!r}"))
+    return dict(tables.get("settings", {}))
+
+
+def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) -> C:
+    """Merge preset and layers, the later winning, into the frozen settings of a case.
+
+    Parameters
+    ----------
+    case : Case
+        Whose settings.
+    preset : str
+        Name of the preset, the lowest layer.
+    *layers : tuple of str and Mapping
+        Where the settings came from, for messages, and the settings.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value has the wrong type or range.
+
+    Examples
+    --------
+    >>> from retrodict.cases.case import Case
+    >>> import xarray as xr
+    >>> case = Case("still", "examples", "Nothing moves.", CaseConfig, lambda config, seeds: xr.Dataset())
+    >>> resolve(case, "smoke", ("--set", {"sed": 1}))
+    Traceback (most recent call last):
+    retrodict.physics.errors.ConfigError: --set sed: got an unknown key, expected a key of 'still'; did you mean 'seed'?
+    """
+    stack = [(f"preset {preset!r}", case.preset(preset)), *layers]
+    merged: dict[str, Any] = {}
+    for _, layer in stack:
+        _merge(merged, layer)
+    try:
+        return case.Config.model_validate_json(json.dumps(merged, default=_plain))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, case, stack)) from error
+
+
+def config_hash(config: CaseConfig) -> str:
+    """Return the SHA-256 of all settings; equal settings have equal hashes whatever layer they came from.
+
+    Examples
+    --------
+    >>> config_hash(CaseConfig()) == config_hash(CaseConfig(seed=0))
+    True
+    """
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(config: Settings, prefix: str = "") -> list[dict[str, Any]]:
+    """Return every setting with its value, units and help, groups flattened to dotted names.
+
+    Examples
+    --------
+    >>> describe(CaseConfig())[0]
+    {'name': 'seed', 'value': 0, 'units': '', 'help': 'root of all random streams'}
+    """
+    rows = []
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, Settings):
+            rows += describe(value, f"{prefix}{name}.")
+            continue
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        plain = config.model_dump(mode="json", include={name})[name]
+        units, text = str(extra.get("units", "")), field.description or ""
+        rows.append({"name": f"{prefix}{name}", "value": plain, "units": units, "help": text})
+    return rows
+
+
+def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = _copy(value)
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _explain(error: ValidationError, case: Case[Any], stack: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    lines = []
+    for item in error.errors():
+        path = [str(part) for part in item["loc"]]
+        origin = next((name for name, layer in reversed(stack) if _holds(layer, path)), "settings")
+        where = f"{origin} {'.'.join(path)}".rstrip()
+        if item["type"] == "extra_forbidden":
+            known = _names(case.Config, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            lines.append(expected(where, "an unknown key", f"a key of {case.name!r}{hint}"))
+        else:
+            wanted = item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            lines.append(expected(where, repr(item["input"]), wanted))
+    return "\n".join(lines)
+
+
+def _holds(layer: Mapping[str, Any], path: Sequence[str]) -> bool:
+    here: Any = layer
+    for part in path:
+        if not isinstance(here, Mapping):
+            return True
+        if part not in here:
+            return False
+        here = here[part]
+    return True
+
+
+def _names(model: Any, path: Sequence[str]) -> list[str]:
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields) if hasattr(model, "model_fields") else []

@@ -1,0 +1,221 @@
+"""The verb ``fit``: infer the unknowns of a case from data, with uncertainty, diagnostics and checkpoints."""
+
+from __future__ import annotations
+
+import warnings as python_warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrodict.cases.case import Case
+from retrodict.cases.config import CaseConfig
+from retrodict.cases.prepare import heading_of, prepare
+from retrodict.cases.record import RunFolder, create
+from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
+from retrodict.physics.seeds import Seeds
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrodict.solvers.base import Solver
+    from retrodict.solvers.result import Result
+
+__all__ = ["FitOutcome", "fit", "set_up", "solve_into"]
+
+# A dense covariance of this many unknowns takes 200 MB; larger problems bring their own `Case.posterior`.
+_DENSE = 5000
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """What ``fit`` leaves, and what the figures of a case are given.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    config : CaseConfig
+        The settings.
+    problem : InverseProblem
+        What was solved.
+    result : Result
+        Estimate, history, status.
+    posterior, diagnostics : xarray.Dataset or None
+        As `retrodict.inverse.posterior.posterior` and `retrodict.inverse.diagnostics.diagnose` give them; None where
+        the solve failed or the problem has none.
+    warnings : tuple of str
+        What could be worked around.
+    """
+
+    folder: Path
+    config: CaseConfig
+    problem: Any
+    result: Result
+    posterior: xr.Dataset | None = None
+    diagnostics: xr.Dataset | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the solve converged."""
+        return self.result.status.ok
+
+
+def fit(
+    case: str | Case[Any],
+    *,
+    data: Path | None = None,
+    preset: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+    out: Path | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+) -> FitOutcome:
+    """Fit a case to data in a new run folder.
+
+    Parameters
+    ----------
+    case : str or Case
+        Name, or the case itself.
+    data : Path, optional
+        The user's file; without it the case's own data.
+    preset, settings, config, out, seed, device
+        As in `retrodict.cases.run.run`.
+
+    Returns
+    -------
+    FitOutcome
+        Problem, result, posterior and diagnostics.
+
+    Raises
+    ------
+    ConfigError
+        If a setting or the folder is not valid, or the case has no inverse problem.
+    DataError
+        If the data are damaged, incomplete or of the wrong kind: before any work and before the folder is made.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> fit(Case("still", "examples", "Nothing moves.", CaseConfig, lambda config, seeds: xr.Dataset()))
+    Traceback (most recent call last):
+    retrodict.physics.errors.ConfigError: fit: got case 'still', expected a case with an inverse problem; 'still' offers run, validate
+    """  # noqa: E501 - a message has one line
+    found, frozen = prepare(case, preset=preset, settings=settings, config=config, seed=seed, device=device)
+    problem, solver = set_up(found, frozen, data)
+    heading = heading_of(found, "fit", preset)
+    with create(out, heading, frozen, data) as folder:
+        return solve_into(folder, found, frozen, problem, solver)
+
+
+def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any, Solver[Any]]:
+    """Build and check the inverse problem and its solver, before any work.
+
+    Raises
+    ------
+    ConfigError
+        If the case has no inverse problem.
+    DataError
+        If the data file is missing or refused.
+    SolverError
+        If the problem lacks a capability that the solver needs.
+    """
+    from retrodict.inverse.estimators import solver_for
+    from retrodict.inverse.problem import InverseProblem
+
+    if case.problem is None:
+        wanted = f"a case with an inverse problem; {case.name!r} offers {', '.join(case.verbs)}"
+        raise ConfigError(expected("fit", f"case {case.name!r}", wanted))
+    if data is not None and not data.exists():
+        raise DataError(expected("--data", f"{data}, which does not exist", "a file of observations"))
+    try:
+        problem = case.problem(config, Seeds(config.seed), data)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        # Whatever the reader of a user's file stumbles over is a fault of the file; a case's own data is not.
+        if data is None or isinstance(error, (ConfigError, DataError)):
+            raise
+        raise DataError(f"{data}: {error if isinstance(error, RetrodictError) else repr(error)}") from error
+    if case.solver is not None:
+        return problem, case.solver(config, problem)
+    if not isinstance(problem, InverseProblem):
+        raise ConfigError(expected(f"case {case.name!r}", f"a {type(problem).__name__} and no solver", "a solver"))
+    return problem, solver_for(problem)
+
+
+def solve_into(
+    folder: RunFolder, case: Case[Any], config: CaseConfig, problem: Any, solver: Solver[Any], *, resume: bool = False
+) -> FitOutcome:
+    """Do the work of ``fit`` in a folder that is held.
+
+    Raises
+    ------
+    CheckpointError
+        If a resume finds only damaged checkpoints.
+    """
+    from retrodict.cases.plots import draw, fit_figures
+    from retrodict.cases.report import write_report
+    from retrodict.solvers.base import Status
+    from retrodict.solvers.callbacks import ProgressBar
+    from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
+    from retrodict.solvers.iterate import iterate
+
+    store = CheckpointStore(folder.path / "checkpoints", every=config.checkpoint_every)
+    notes = list(folder.warnings)
+    if resume:
+        notes += _damage(store, solver.name)
+        folder.log.write("resume", solver=solver.name, warnings=notes)
+    with python_warnings.catch_warnings(), ProgressBar(f"fit {case.name}", config.max_steps) as bar:
+        python_warnings.simplefilter("ignore", CheckpointWarning)  # told above
+        watchers = (folder.log, bar)
+        result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
+    about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
+    result.save(folder.path, {k: folder.provenance[k] for k in about})
+    post = diagnostics = None
+    if result.status in (Status.CONVERGED, Status.MAX_STEPS, Status.STALLED):
+        post, diagnostics = _examine(folder, case, problem, result, notes)
+    outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics)
+    own = {} if post is None else {c: partial(f, outcome) for c, f in case.fit_figures.items()}
+    notes += draw(folder, {**own, **fit_figures(outcome)})
+    folder.finish("ok" if result.status.ok else result.status.value, result.status.message)
+    write_report(folder, notes)
+    return FitOutcome(folder.path, config, problem, result, post, diagnostics, tuple(notes))
+
+
+def _damage(store: Any, solver: str) -> list[str]:
+    """Return what the store says of damaged checkpoints that are stepped over."""
+    from retrodict.solvers.checkpoint import CheckpointWarning
+
+    with python_warnings.catch_warnings(record=True) as caught:
+        python_warnings.simplefilter("always", CheckpointWarning)
+        store.newest(solver)
+    return [str(w.message) for w in caught if issubclass(w.category, CheckpointWarning)]
+
+
+def _examine(
+    folder: RunFolder, case: Case[Any], problem: Any, result: Result, notes: list[str]
+) -> tuple[xr.Dataset | None, xr.Dataset | None]:
+    """Compute and save posterior and diagnostics; what cannot be had is noted, for the estimate itself stands."""
+    from retrodict.inverse.diagnostics import diagnose
+    from retrodict.inverse.posterior import posterior
+    from retrodict.inverse.problem import InverseProblem
+    from retrodict.solvers.result import save_dataset
+
+    if not isinstance(problem, InverseProblem):
+        return None, None
+    at = problem.space.from_dataset(result.data)
+    found: dict[str, xr.Dataset | None] = {}
+    if case.posterior is None and problem.space.size > _DENSE:
+        notes.append(f"no posterior: {problem.space.size} unknowns are more than a dense covariance can hold")
+        return None, None
+    for name, compute in (("posterior", case.posterior or posterior), ("diagnostics", diagnose)):
+        try:
+            found[name] = dataset = compute(problem, at)
+        except RetrodictError as error:
+            notes.append(f"no {name}: {error}")
+            continue
+        if dataset is not None:
+            save_dataset(dataset, folder.path / f"{name}.nc")
+    return found.get("posterior"), found.get("diagnostics")

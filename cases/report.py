@@ -1,0 +1,200 @@
+"""Reports: one self-contained HTML file a run, built from what lies in the run folder and from nothing else."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrodict.cases.record import RunFolder, reopen
+from retrodict.cases.tables import diagnostics_table, parameter_table, typeset_units, variable_table
+from retrodict.physics.errors import DataError, expected
+from retrodict.solvers.files import read_json, write_text
+from retrodict.solvers.result import load_dataset
+
+if TYPE_CHECKING:
+    import jinja2
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+__all__ = ["report", "write_index", "write_report"]
+
+
+def report(path: Path) -> tuple[Path, list[str]]:
+    """Rebuild the report of a run folder.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder.
+
+    Returns
+    -------
+    tuple
+        The HTML file, and what was found changed and could be worked around.
+
+    Raises
+    ------
+    DataError
+        If the folder is not a run folder or a file that the report shows has changed since the run.
+
+    Examples
+    --------
+    >>> report(Path("no/such/run"))
+    Traceback (most recent call last):
+    retrodict.physics.errors.DataError: no/such/run: got no provenance.json, expected a run folder
+    """
+    with reopen(path, "report") as folder:
+        # The report itself is about to be written anew.
+        notes = [w for w in folder.warnings if not w.startswith("report.html")]
+        return write_report(folder, notes), notes
+
+
+def write_report(folder: RunFolder, notes: Sequence[str] = ()) -> Path:
+    """Write ``report.html`` into a folder that is held, and seal it.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        The run.
+    notes : sequence of str, optional
+        Warnings to show.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        If a file that the report shows is damaged.
+    """
+    path = folder.path
+    kept = [*folder.provenance.get("notes", []), *notes]
+    folder.provenance["notes"] = list(dict.fromkeys(kept))
+    verb = folder.provenance["verb"]
+    found: dict[str, Any] = {"parameters": None, "diagnostics": None, "variables": None, "verdicts": None}
+    if (path / "posterior.nc").exists():
+        found["parameters"] = parameter_table(load_dataset(path / "posterior.nc"))
+    if (path / "diagnostics.nc").exists():
+        found["diagnostics"] = diagnostics_table(load_dataset(path / "diagnostics.nc"))
+    if (path / "result.nc").exists() and verb != "validate":
+        found["variables"] = variable_table(load_dataset(path / "result.nc"))
+    if (path / "verdicts.json").exists():
+        found["verdicts"] = read_json(path / "verdicts.json")
+    history = load_dataset(path / "history.nc") if (path / "history.nc").exists() else None
+    context = {
+        "p": folder.provenance,
+        "command": _command(folder.provenance["command"]),
+        "steps": history.sizes.get("step", 0) if history is not None else None,
+        "figures": _figures(path / "figures"),
+        **found,
+    }
+    write_text(path / "report.html", _templates().get_template("run.html.j2").render(context))
+    folder.seal()
+    return path / "report.html"
+
+
+def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a page that links the reports of several runs.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    title, summary : str
+        Heading, and a sentence.
+    rows : sequence of Mapping
+        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty) and ``cells``,
+        a mapping of further columns.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> row = {"label": "a", "status": "ok", "ok": True, "seconds": 1.0, "message": "", "link": "", "cells": {}}
+    >>> write_index(Path(tempfile.mkdtemp()) / "index.html", "Demo", "One run.", [row]).name
+    'index.html'
+    """
+    columns = list(dict.fromkeys(k for row in rows for k in row["cells"]))
+    context = {"title": title, "summary": summary, "rows": rows, "columns": columns}
+    write_text(path, _templates().get_template("index.html.j2").render(context))
+    return path
+
+
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("retrodict.cases", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["duration"] = _duration
+    environment.filters["units"] = typeset_units
+    return environment
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    text = f"{value:.5g}"
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", "−", 1 if value < 0 else 0)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 0.001:
+        return "< 1 ms"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min"
+
+
+def _figures(folder: Path) -> list[dict[str, Any]]:
+    if not (folder / "captions.json").exists():
+        return []
+    captions = read_json(folder / "captions.json")
+    if not isinstance(captions, dict):
+        raise DataError(expected(str(folder / "captions.json"), type(captions).__name__, "file names with captions"))
+    shown = []
+    for name, caption in captions.items():
+        path = folder / Path(name).name
+        if path.is_file():
+            raw = path.read_bytes()
+            if raw[:8] != _PNG:
+                continue  # damaged since the run, which `reopen` has told
+            width, height = int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
+            png = base64.b64encode(raw).decode("ascii")
+            # At 150 dots an inch, 96 of the page's pixels are 150 of the file's.
+            shown.append(
+                {"caption": caption, "png": png, "width": round(0.64 * width), "wide": width > max(900, 1.9 * height)}
+            )
+    return shown
+
+
+def _command(words: Sequence[str]) -> str:
+    """Return the command line without the folders of the machine."""
+
+    def short(word: str) -> str:
+        name, equals, value = word.partition("=")
+        if value.startswith("/"):
+            return f"{name}{equals}{Path(value).name}"
+        return Path(word).name if word.startswith("/") else word
+
+    return shlex.join(short(w) for w in words)

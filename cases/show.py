@@ -1,0 +1,175 @@
+"""What the command line shows: tables on standard output, warnings on standard error, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from retrodict.cases.compare import Comparison
+    from retrodict.cases.doctor import Finding
+    from retrodict.cases.fit import FitOutcome
+    from retrodict.cases.members import MemberTable
+    from retrodict.cases.run import RunOutcome
+    from retrodict.cases.validate import ValidateOutcome
+
+__all__ = ["cases", "comparison", "findings", "outcome", "settings", "table"]
+
+
+def cases(out: Console, err: Console) -> None:
+    """Print every case; a broken plug-in goes to ``err`` with its error."""
+    from retrodict.cases.registry import entries
+
+    known = entries()
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("case", "system", "summary"):
+        grid.add_column(column, no_wrap=column != "summary")
+    for entry in known:
+        if not entry.error:
+            origin = "" if entry.origin == "retrodict" else f" [dim]({escape(entry.origin)})[/]"
+            grid.add_row(f"[bold]{escape(entry.name)}[/]", escape(entry.system), escape(entry.summary) + origin)
+    out.print(grid)
+    for entry in known:
+        if entry.error:
+            text = f"warning: case {entry.name!r} of {entry.origin} cannot be used: {entry.error}"
+            err.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def settings(out: Console, name: str) -> None:
+    """Print the settings of a case, their values in every preset, units and meaning."""
+    from retrodict.cases.case import PRESETS
+    from retrodict.cases.config import describe, resolve
+    from retrodict.cases.registry import find
+
+    case = find(name)
+    presets = list(dict.fromkeys([*PRESETS, *case.presets]))
+    columns = {p: describe(resolve(case, p)) for p in presets}
+    out.print(f"[bold]{escape(case.name)}[/] ({escape(case.system)}): {escape(case.summary)}")
+    out.print(f"verbs: {', '.join(case.verbs)}", highlight=False)
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("setting", *presets, "units", "meaning"):
+        grid.add_column(column)
+    for rows in zip(*columns.values(), strict=True):
+        values = [escape(str(r["value"])) for r in rows]
+        grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"]))
+    out.print(grid)
+
+
+def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome) -> int:
+    """Print what a verb left; return the exit code."""
+    from retrodict.cases.cli import FAILED, INTERRUPTED, OK
+
+    _warn(err, done.warnings)
+    verdicts = getattr(done, "verdicts", None)
+    result = getattr(done, "result", None)
+    if verdicts is not None:
+        _verdicts(out, verdicts)
+    if result is not None:
+        _estimate(out, done)
+        style = "green" if result.status.ok else "bold red"
+        text = f"{result.status.value} after {result.steps} steps: {result.status.message}"
+        (out if result.status.ok else err).print(text, style=style, markup=False, highlight=False)
+    out.print(f"folder: {done.folder}", markup=False, highlight=False, soft_wrap=True)
+    if result is not None and result.status.value == "interrupted":
+        err.print(f"go on with: retrodict resume {done.folder}", markup=False, highlight=False, soft_wrap=True)
+        return INTERRUPTED
+    return OK if done.ok else FAILED
+
+
+def table(out: Console, err: Console, members: MemberTable) -> int:
+    """Print the members of a sweep, a demo or ``validate --all``; return the exit code."""
+    from retrodict.cases.cli import FAILED, OK
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
+    for column in ("run", *columns, "status", "seconds"):
+        grid.add_column(column, justify="left" if column in ("run", "status") else "right")
+    for m in members.rows:
+        status = f"[{'green' if m.ok else 'bold red'}]{escape(m.status)}[/]"
+        cells = [_short(m.cells.get(c)) for c in columns]
+        grid.add_row(escape(m.label), *cells, status, f"{m.seconds:.1f}")
+    out.print(grid)
+    for m in members.rows:
+        if not m.ok and m.message:
+            err.print(f"{m.label}: {m.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
+    return OK if members.ok else FAILED
+
+
+def comparison(out: Console, found: Comparison) -> int:
+    """Print how two runs differ; return the exit code."""
+    from retrodict.cases.cli import FAILED, OK
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("what", "first", "second", "max abs", "max rel", ""):
+        grid.add_column(column, justify="right" if column.startswith("max") else "left", overflow="fold")
+    for row in found.rows:
+        mark = "[green]=[/]" if row.equal else "[dim]info[/]" if row.informative else "[bold red]differs[/]"
+        grid.add_row(
+            escape(row.what), escape(row.first), escape(row.second), _short(row.absolute), _short(row.relative), mark
+        )
+    out.print(grid)
+    out.print("equal" if found.equal else "the runs differ", style="green" if found.equal else "bold red")
+    return OK if found.equal else FAILED
+
+
+def findings(out: Console, found: Sequence[Finding]) -> int:
+    """Print what the doctor found; return the exit code."""
+    from retrodict.cases.cli import FAILED, OK
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("", "what", "found"):
+        grid.add_column(column)
+    for f in found:
+        mark = "[green]ok[/]" if f.ok else "[bold red]broken[/]"
+        grid.add_row(mark, escape(f.what), escape(f.detail))
+    out.print(grid)
+    return OK if all(f.ok for f in found) else FAILED
+
+
+def _verdicts(out: Console, verdicts: Sequence[Any]) -> None:
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("", "check", "against", "ours", "reference", "error", "tolerance"):
+        grid.add_column(column, justify="right" if column in ("ours", "reference", "error", "tolerance") else "left")
+    for v in verdicts:
+        word = "passed" if v.passed else "missed" if v.kind == "published" and v.error is not None else "FAILED"
+        style = "green" if v.passed else "bold red"
+        numbers = [_short(x) for x in (v.value, v.reference, v.error, v.tolerance)]
+        grid.add_row(f"[{style}]{word}[/]", escape(v.name), escape(v.kind), *numbers)
+        if v.note and not v.passed:
+            grid.add_row("", f"[dim]{escape(v.note)}[/]")
+    out.print(grid)
+
+
+def _estimate(out: Console, done: Any) -> None:
+    if done.posterior is None:
+        return
+    from retrodict.cases.tables import parameter_table, typeset_units
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("unknown", "estimate", "units", "95 % interval", "what the data say"):
+        grid.add_column(column)
+    rows = parameter_table(done.posterior.isel(parameter=slice(0, 30)))
+    for row in rows:
+        value, units = f"{row['estimate']} ± {row['std']}", typeset_units(row["units"])
+        grid.add_row(*(escape(t) for t in (row["label"], value, units, row["interval_95"], row["verdict"])))
+    out.print(grid)
+    rest = done.posterior.sizes["parameter"] - len(rows)
+    if rest > 0:
+        out.print(f"and {rest} more in posterior.nc", style="dim")
+
+
+def _warn(err: Console, warnings: Sequence[str]) -> None:
+    for text in warnings:
+        err.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

@@ -19,6 +19,9 @@ from retrodict.physics.spaces import Array, Space, Tree
 
 __all__ = ["LogLikelihood", "profile_interval"]
 
+# What the profile rises to where the likelihood has no value, such as at a variance of zero; finite for the root finder.
+_OUTSIDE = 1e6
+
 
 @dataclass(frozen=True)
 class LogLikelihood:
@@ -64,7 +67,7 @@ class LogLikelihood:
                 i += var.size
             return self.function(tree)
 
-        return np.asarray(torch.autograd.functional.hessian(packed, at).numpy())  # type: ignore[no-untyped-call]
+        return np.asarray(torch.autograd.functional.hessian(packed, at).numpy())
 
 
 def profile_interval(
@@ -120,8 +123,11 @@ def profile_interval(
 
     def excess(value: float) -> float:
         nonlocal warm
+        at_value = problem.value({**warm, name: np.asarray(value)})
+        if not np.isfinite(at_value):
+            return _OUTSIDE
         if not warm:
-            return problem.value({name: np.asarray(value)}) - best - bar
+            return at_value - best - bar
         held = problem.fix({name: np.asarray(value)})
         inner = InverseProblem(held.space, held.terms, warm, name=held.name)
         result = estimate(inner, max_steps=max_steps)

@@ -36,7 +36,7 @@ class Observation:
     Raises
     ------
     DataError
-        If names or shapes differ, a valid value is not finite, or no value is valid.
+        If names or shapes differ, values are complex or where valid not finite, or no value is valid.
 
     Examples
     --------
@@ -64,6 +64,8 @@ class Observation:
         values: dict[str, Array] = {}
         for name, var in self.space.items():
             where = f"Observation[{name!r}]"
+            if var.is_complex or np.iscomplexobj(self.values[name]):
+                raise DataError(expected(where, f"complex values of {var.dtype}", "real ones: give the parts apart"))
             value = np.asarray(self.values[name], dtype=float)
             mask = np.asarray(self.mask.get(name, np.ones(var.shape, bool)))
             if value.shape != var.shape or mask.shape != var.shape or mask.dtype != bool:

@@ -55,14 +55,15 @@ def curvature(problem: InverseProblem, at: Tree, kind: str | None = None) -> Flo
     >>> curvature(InverseProblem(Space({"x": Var()}), (prior,), {"x": np.array(0.0)}), {"x": np.array(3.0)})
     array([[4.]])
     """
-    space = problem.space
+    space, labels = problem.space, problem.space.labels()
     total = np.zeros((space.size, space.size))
     for term in problem.terms:
         if kind not in (None, term.kind):
             continue
         alone = InverseProblem(space, (term,), at)
         if isinstance(term.fn, Curved):
-            total += term.weight * term.fn.hessian(at)
+            rows = [labels.index(label) for label in term.fn.space.labels()]
+            total[np.ix_(rows, rows)] += term.weight * term.fn.hessian(at)
         elif isinstance(term.fn, GaussNewton):
             _, jac = alone.jacobian(at)
             total += jac.T @ jac
@@ -211,7 +212,8 @@ def verdicts(
     """
     words = []
     for i in range(len(labels)):
-        partners = [labels[j] for j in np.flatnonzero(np.sum(null**2, axis=1) > 1e-6) if j != i]
+        shared = np.abs(null @ null[i])  # row of the projector onto the null space: unrelated directions do not mix
+        partners = [labels[int(j)] for j in np.flatnonzero(shared > 1e-6) if j != i]
         others = np.abs(np.where(np.arange(len(labels)) == i, 0.0, correlation[i]))
         if np.isinf(std[i]):
             joint = f"; only a combination with {', '.join(partners[:3])} is" if partners else ""
@@ -224,7 +226,7 @@ def verdicts(
             words.append(f"determined mostly by the prior ({share[i]:.0%} of the information comes from data)")
         elif np.nanmax(others, initial=0.0) > 0.99:
             j = int(np.nanargmax(others))
-            words.append(f"weakly identified: correlation {correlation[i, j]:+.4f} with {list(labels)[j]}")
+            words.append(f"weakly identified: correlation {correlation[i, j]:+.4f} with {labels[int(j)]}")
         elif std[i] > abs(x[i]):
             words.append("identified, but compatible with zero within one standard deviation")
         else:

@@ -129,7 +129,7 @@ class LogNormalPrior:
     Raises
     ------
     SpaceError
-        If median or log_std is not positive, or the variable is evaluated at a value that is not.
+        If median or log_std is not positive, or the gradient is taken at a value that is not.
 
     Examples
     --------
@@ -154,8 +154,10 @@ class LogNormalPrior:
         return v
 
     def value(self, x: Tree) -> float:
-        """Return the negative log-density over ``x``, with all constants."""
-        v = self._positive(x)
+        """Return the negative log-density over ``x``, with all constants; infinite where a value is not positive."""
+        v = np.asarray(x[self.name], float)
+        if np.any(v <= 0):
+            return np.inf
         z = np.log(v / self.median) / self.log_std
         return float(np.sum(0.5 * z**2 + np.log(v * self.log_std) + 0.5 * _LOG_2PI))
 

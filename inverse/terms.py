@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from retrodict.inverse.observation import Observation
 from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.model import Differentiable
-from retrodict.physics.spaces import Array, Tree
+from retrodict.physics.spaces import Array, Space, Tree
 
 __all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Smooth", "Term"]
 
@@ -62,10 +62,15 @@ class GaussNewton(Smooth, Protocol):
 
 @runtime_checkable
 class Curved(Smooth, Protocol):
-    """A smooth function with an exact Hessian over the packed unknowns."""
+    """A smooth function with an exact Hessian over the unknowns that it reads."""
+
+    @property
+    def space(self) -> Space:
+        """The unknowns that it reads: some or all of the problem's."""
+        ...
 
     def hessian(self, x: Tree) -> Floats:
-        """Return the Hessian, rows and columns in the order of the problem's space."""
+        """Return the Hessian, rows and columns in the order of ``space.labels()``."""
         ...
 
 

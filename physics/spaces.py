@@ -182,7 +182,7 @@ class Space(Mapping[str, Var]):
         parts = []
         for name, var in self.items():
             flat = np.asarray(tree[name]).ravel()
-            parts.append(np.concatenate([flat.real, flat.imag]) if var.is_complex else flat.astype(float))
+            parts.append(np.concatenate([flat.real, flat.imag] if var.is_complex else [flat]).astype(float))
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def unpack(self, vector: NDArray[np.float64]) -> dict[str, Array]:

@@ -100,11 +100,12 @@ class LBFGS:
 
     def step(self, state: LBFGSState) -> tuple[LBFGSState, Metrics]:
         """Take one quasi-Newton step; if it fails, forget the memory and try steepest descent."""
-        free = ~self._resting(state.x, state.gradient)
+        free, promised = ~self._resting(state.x, state.gradient), 0.0
         for forget in (False, True):
             keep = slice(0, 0) if forget else slice(None)
             s, y = state.steps[keep] * free, state.changes[keep] * free
             direction = _two_loop(s, y, state.gradient * free)
+            promised = promised if forget else -float(state.gradient @ direction)
             x, value = self._search(state, direction)
             if value < state.value:
                 gradient = self._gradient(x)
@@ -115,14 +116,19 @@ class LBFGS:
                 if pairs[0][-1] @ pairs[1][-1] <= 1e-12 * (pairs[1][-1] @ pairs[1][-1]):
                     pairs = (state.steps[keep], state.changes[keep])
                 new = LBFGSState(x, gradient, value, pairs[0][-self.memory :], pairs[1][-self.memory :])
-                return new, self._metrics(new, state)
-        return state, self._metrics(state, state)
+                return new, self._metrics(new, state, promised)
+        return state, self._metrics(state, state, promised)
 
     def done(self, metrics: Metrics) -> Status | None:
-        """Return ``converged`` when the projected gradient is small, ``stalled`` when no step helps."""
+        """Return ``converged`` when the projected gradient is small, ``stalled`` when no step helps.
+
+        A step that fails although it promised no more than the rounding of the objective is no stall.
+        """
         if metrics["gradient"] <= self.tolerance:
             return Status.CONVERGED
-        return Status.STALLED if metrics["gain"] == 0.0 else None
+        if metrics["gain"] == 0.0:
+            return Status.CONVERGED if metrics["promised"] <= 1e-12 else Status.STALLED
+        return None
 
     def solution(self, state: LBFGSState) -> xr.Dataset:
         """Return the unknowns with their units."""
@@ -146,10 +152,11 @@ class LBFGS:
     def _resting(self, x: Floats, g: Floats) -> NDArray[np.bool_]:
         return ((x <= self.lower) & (g > 0)) | ((x >= self.upper) & (g < 0))
 
-    def _metrics(self, new: LBFGSState, old: LBFGSState) -> Metrics:
+    def _metrics(self, new: LBFGSState, old: LBFGSState, promised: float) -> Metrics:
         g = np.where(self._resting(new.x, new.gradient), 0.0, new.gradient)
         size = np.max(np.abs(g) * np.maximum(np.abs(new.x), 1.0), initial=0.0) / max(1.0, abs(new.value))
-        return {"objective": new.value, "gradient": float(size), "gain": old.value - new.value}
+        share = promised / max(1.0, abs(old.value))
+        return {"objective": new.value, "gradient": float(size), "gain": old.value - new.value, "promised": share}
 
     def _search(self, state: LBFGSState, direction: Floats) -> tuple[Floats, float]:
         """Return the point and value that a line search along ``direction`` accepts, or the old ones."""

@@ -27,6 +27,7 @@ __all__ = ["GaussNewton", "LeastSquaresState", "LevenbergMarquardt"]
 
 Floats = NDArray[np.float64]
 _TRIALS = 30
+_METRICS = ("objective", "gradient", "change", "gain", "damping", "accepted")
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,9 @@ class _LeastSquares:
         scale = np.where(new.scale > 0, new.scale, 1.0)
         moved = np.linalg.norm((new.x - old.x) * scale) / (np.linalg.norm(old.x * scale) + 1e-300)
         cosine = np.max(np.abs(g) / scale, initial=0.0) / (np.linalg.norm(r) + 1e-300)
-        return {
-            "objective": new.value,
-            "gradient": float(cosine),
-            "change": float(moved),
-            "gain": gain / max(1.0, abs(old.value)),
-            "damping": new.damping,
-            "accepted": float(new.x is not old.x),
-        }
+        scaled_gain, accepted = gain / max(1.0, abs(old.value)), float(new.x is not old.x)
+        values = (new.value, float(cosine), float(moved), scaled_gain, new.damping, accepted)
+        return dict(zip(_METRICS, values, strict=True))
 
     def _trial(self, x: Floats, free: NDArray[np.bool_], step: Floats) -> Floats:
         full = np.zeros_like(x)
@@ -155,15 +151,18 @@ class LevenbergMarquardt(_LeastSquares):
     def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
         """Linearise once, then raise the damping until a step lowers the objective."""
         r, jac, gradient, free, scale = self._linearize(state)
+        if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(r)):
+            return state, dict.fromkeys(_METRICS, np.nan)
         unit = np.where(scale[free] > 0, scale[free], 1.0)
         j_free, damping, growth = jac[:, free] / unit, state.damping, state.growth
-        predicted = 0.0
+        promised = None
         for _ in range(_TRIALS):
             stacked = np.vstack([j_free, np.sqrt(damping) * np.eye(j_free.shape[1])])
             scaled = np.linalg.lstsq(stacked, np.concatenate([-r, np.zeros(j_free.shape[1])]), rcond=None)[0]
             x = self._trial(state.x, free, scaled / unit)
             moved = jac @ (x - state.x)
             predicted = float(-(r @ moved) - 0.5 * moved @ moved)
+            promised = predicted if promised is None else promised
             value = self._value(x) if predicted > 0 else np.inf
             ratio = (state.value - value) / predicted if predicted > 0 else -1.0
             if np.isfinite(value) and ratio > 1e-4:
@@ -172,7 +171,7 @@ class LevenbergMarquardt(_LeastSquares):
                 return new, self._metrics(new, state, gradient * free, r, predicted)
             damping, growth = damping * growth, growth * 2
         rest = LeastSquaresState(state.x, state.value, state.damping, 2.0, scale)
-        return rest, self._metrics(rest, state, gradient * free, r, max(predicted, 0.0))
+        return rest, self._metrics(rest, state, gradient * free, r, max(promised or 0.0, 0.0))
 
 
 class GaussNewton(_LeastSquares):
@@ -196,15 +195,18 @@ class GaussNewton(_LeastSquares):
     def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
         """Take the minimum-norm least-squares step, halved until the objective falls."""
         r, jac, gradient, free, scale = self._linearize(state)
+        if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(r)):
+            return state, dict.fromkeys(_METRICS, np.nan)
         unit = np.where(scale[free] > 0, scale[free], 1.0)
         full = np.linalg.lstsq(jac[:, free] / unit, -r, rcond=1e-12)[0] / unit
-        predicted = 0.0
+        promised = None
         for k in range(_TRIALS):
             x = self._trial(state.x, free, 0.5**k * full)
             predicted = float(-gradient @ (x - state.x))
+            promised = predicted if promised is None else promised
             value = self._value(x) if predicted > 0 else np.inf
             if np.isfinite(value) and state.value - value >= 1e-4 * predicted:
                 new = LeastSquaresState(x, value, 0.5**k, 2.0, scale)
                 return new, self._metrics(new, state, gradient * free, r, predicted)
         rest = LeastSquaresState(state.x, state.value, state.damping, 2.0, scale)
-        return rest, self._metrics(rest, state, gradient * free, r, max(predicted, 0.0))
+        return rest, self._metrics(rest, state, gradient * free, r, max(promised or 0.0, 0.0))

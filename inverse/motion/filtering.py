@@ -283,13 +283,15 @@ def kalman_filter(
                 mean, covariance = torch.where(ok[:, None], new, mean), torch.where(ok[:, None, None], p, covariance)
                 nll, chi2 = nll + torch.where(ok, loss, 0.0), torch.where(ok, chi2, torch.nan)
             rows.append((mean, covariance, *before, cross, chi2))
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         at = f"a covariance that is not positive definite at t = {now:g} s"
         raise SolverError(
             expected("kalman_filter", at, "positive definite covariances; try jitter or 'cubature' spread")
         ) from error
     columns = [torch.stack(c) for c in zip(*rows, strict=True)]
-    return Filtered(torch.tensor(times, dtype=mean.dtype), *columns[:5], nll, columns[5], model.angles)
+    means, covariances, priors, spreads, crosses, chi2s = columns
+    stamps = torch.tensor(times, dtype=mean.dtype)
+    return Filtered(stamps, means, covariances, priors, spreads, crosses, nll, chi2s, model.angles)
 
 
 def smooth(filtered: Filtered) -> Filtered:

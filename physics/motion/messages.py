@@ -147,14 +147,19 @@ def exact_curvature_moments(start: Start, inputs: Inputs, dt: Tensor, rule: Rule
     sweep = _Sweep(start, rule, shape, lever)
     rows = []
     for i in range(dt.numel()):
-        sweep.advance(_Step(*(t[..., i : i + 1] for t in channels), double[i], rule.curved))
+        sweep.advance(_Step(*_at(channels, i), double[i], rule.curved))
         rows.append(sweep.moments())
     path, m, q = (torch.stack([row[i] for row in rows], -1) for i in range(3))
-    kind = start.mean.dtype
-    entries = torch.stack([m + q.real, q.imag, q.imag, m - q.real], -1).to(kind) * 0.5
+    single = start.mean.dtype
+    entries = torch.stack([m + q.real, q.imag, q.imag, m - q.real], -1).to(single) * 0.5
     linear = linear_curvature_moments(start, inputs, dt, rule, lever=lever)
-    displacement = torch.view_as_real(path.resolve_conj()).to(kind)
+    displacement = torch.view_as_real(path.resolve_conj()).to(single)
     return Moments(start.mean[..., :2], displacement, entries.unflatten(-1, (2, 2)), linear.heading, linear.speed)
+
+
+def _at(channels: list[Tensor], i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    a, va, k, vk = (t[..., i : i + 1] for t in channels)
+    return a, va, k, vk
 
 
 class _Sweep:

@@ -53,7 +53,7 @@ def motion_model(
     >>> import numpy as np
     >>> params = {"start": np.array([0.0, 0, 0, 10]), "inputs": np.zeros((10, 2)), "std": np.full((10, 2), 0.1)}
     >>> round(float(model.apply(params)["mean"][-1, 0]), 3)
-    9.974
+    9.998
     """
     start = Var(("state",), (4,), long_name="x, y, heading, speed (or x, y, vx, vy)")
     inputs = Var(("time", "channel"), (steps, 2), long_name=f"mean inputs: {formulation}")

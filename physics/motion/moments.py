@@ -158,12 +158,12 @@ def propagate(
 
 def _given(start: Start, inputs: Inputs, dt: Tensor, *, exact: bool) -> Moments:
     """Moments where speed and heading are the inputs; linearised, the product of two independent variables is kept."""
-    moments = dense_moments(start, direct_path(inputs, dt), exact=exact)
+    path = direct_path(inputs, dt)
+    moments = dense_moments(start, path, exact=exact)
     if exact:
         return moments
-    va, _, vb = inputs.law.variances()
     c, n = torch.cos(inputs.mean[..., 1]), torch.sin(inputs.mean[..., 1])
-    product = va * vb * dt * dt
+    product = path.ends.w * path.ends.h * dt * dt
     rows = torch.stack([n * n * product, -c * n * product, -c * n * product, c * c * product], -1)
     extra = torch.cumsum(rows, -2).unflatten(-1, (2, 2))
     return Moments(

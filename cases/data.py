@@ -10,7 +10,10 @@ from retrodict.physics.errors import DataError, expected
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["open_data"]
+__all__ = ["REFERENCE_DATA", "bundled", "open_data"]
+
+REFERENCE_DATA = Path(__file__).parent / "reference_data"
+"""Small files with an open licence; origin and licence stand in their ``SOURCES.md``."""
 
 
 def open_data(path: Path) -> xr.Dataset:
@@ -50,3 +53,32 @@ def open_data(path: Path) -> xr.Dataset:
             return dataset.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(expected(str(path), f"a file that cannot be read ({error})", "a NetCDF file")) from error
+
+
+def bundled(name: str) -> Path:
+    """Return the path of a bundled file, after verifying its SHA-256.
+
+    Parameters
+    ----------
+    name : str
+        Relative to `REFERENCE_DATA`, with forward slashes.
+
+    Raises
+    ------
+    DataError
+        If the file is not in the manifest, missing, or changed.
+
+    Examples
+    --------
+    >>> bundled("motion/USA_US101-3_3_T-1.xml").suffix
+    '.xml'
+    """
+    from retrodict.solvers.files import read_json, sha256
+
+    manifest = read_json(REFERENCE_DATA / "manifest.json")
+    if name not in manifest:
+        raise DataError(expected("bundled data", repr(name), f"one of {sorted(manifest)}"))
+    path = REFERENCE_DATA / name
+    if not path.is_file() or sha256(path) != manifest[name]:
+        raise DataError(expected(str(path), "a missing or changed file", "the file of the manifest"))
+    return path

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.model import Operator
 from retrodict.physics.spaces import Array, Space, Tree
 
@@ -75,11 +77,11 @@ class TorchModel:
         Raises
         ------
         SpaceError
-            If the parameters do not belong to the domain.
+            If the parameters do not belong to the domain, or what the function returns not to the range.
         """
         tensors = to_tensors(self.domain.check(params, "params"), self.domain, self.device)
         with torch.no_grad():
-            return to_numpy(self.function(tensors))
+            return to_numpy(self._data(tensors))
 
     def linearize(self, params: Tree) -> tuple[dict[str, Array], Operator]:
         """Return the data and the derivative; tangents by forward mode, adjoints by reverse mode.
@@ -87,17 +89,34 @@ class TorchModel:
         Raises
         ------
         SpaceError
-            If the parameters do not belong to the domain.
+            If the parameters do not belong to the domain, or what the function returns not to the range.
         """
         point = to_tensors(self.domain.check(params, "params"), self.domain, self.device)
-        value, pullback, *_ = torch.func.vjp(self.function, point)
+        value, pullback, *_ = torch.func.vjp(self._data, point)
 
         def forward(x: Tree) -> dict[str, Array]:
             tangent = to_tensors(x, self.domain, self.device)
-            return to_numpy(cast("TensorTree", torch.func.jvp(self.function, (point,), (tangent,))[1]))
+            return to_numpy(cast("TensorTree", torch.func.jvp(self._data, (point,), (tangent,))[1]))
 
         def transpose(y: Tree) -> dict[str, Array]:
             (gradient,) = pullback(to_tensors(y, self.range, self.device))
             return to_numpy(gradient)
 
         return to_numpy(value), Operator(self.domain, self.range, forward, transpose)
+
+    def _data(self, tensors: TensorTree) -> TensorTree:
+        """Return the function's tensors after comparing them with the range: torch demotes types without a word."""
+        out = self.function(tensors)
+        if set(out) != set(self.range):
+            raise SpaceError(expected("TorchModel", f"a function that returns {sorted(out)}", f"{sorted(self.range)}"))
+        for name, var in self.range.items():
+            got, kind = out[name], _kind(var.dtype)
+            if tuple(got.shape) != var.shape or got.dtype != kind:
+                came = f"{got.dtype} of shape {tuple(got.shape)}"
+                raise SpaceError(expected(f"TorchModel range[{name!r}]", came, f"{kind} of shape {var.shape}"))
+        return out
+
+
+@cache
+def _kind(dtype: str) -> torch.dtype:
+    return torch.as_tensor(np.zeros((), dtype)).dtype

@@ -62,17 +62,17 @@ def unroll(
     first, second = inputs.unbind(-1)
     scheme = rule(integrator)
     if formulation == "velocity":
-        return torch.cat([start[..., None, :2] + torch.cumsum(inputs * dt[:, None], -2), inputs], -1)
+        path = start[..., None, :2] + torch.cumsum(inputs * dt[:, None], -2)
+        return torch.cat([path, inputs.expand(path.shape)], -1)
     if formulation == "acceleration":
         velocity = start[..., None, 2:] + torch.cumsum(inputs * dt[:, None], -2)
         before = velocity - inputs * dt[:, None]
         moved = before * dt[:, None] + (0.5 * inputs * dt[:, None] ** 2 if scheme.curved else 0.0)
         return torch.cat([start[..., None, :2] + torch.cumsum(moved, -2), velocity], -1)
     if formulation == "speed-heading":
-        along = torch.stack([first * torch.cos(second), first * torch.sin(second)], -1)
-        return torch.cat(
-            [start[..., None, :2] + torch.cumsum(along * dt[:, None], -2), first[..., None], second[..., None]], -1
-        )[..., [0, 1, 3, 2]]
+        x = start[..., 0:1] + torch.cumsum(first * torch.cos(second) * dt, -1)
+        y = start[..., 1:2] + torch.cumsum(first * torch.sin(second) * dt, -1)
+        return torch.stack(torch.broadcast_tensors(x, y, second, first), -1)
     if formulation == "acceleration-steering":
         if wheelbase is None:
             raise ConfigError(expected("wheelbase", None, "the distance between the axles, for steering inputs"))

@@ -17,7 +17,9 @@ NOISES = {
 }
 
 
-@pytest.mark.parametrize("name", NOISES)
+@pytest.mark.parametrize(
+    "name", ["gaussian", *(pytest.param(n, marks=pytest.mark.slow) for n in NOISES if n != "gaussian")]
+)
 def test_intervals_cover_at_their_level(decay, decay_problem, name):
     noise, clean = NOISES[name], decay.apply(TRUTH)["y"]
     rng, draws = np.random.default_rng(7), 400

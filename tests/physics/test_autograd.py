@@ -90,3 +90,24 @@ def test_tensors_and_arrays():
     assert tensors["x"].dtype == torch.float32
     leaf = torch.ones(2, requires_grad=True)
     np.testing.assert_array_equal(to_numpy({"x": 2 * leaf})["x"], [2.0, 2.0])
+
+
+@pytest.mark.parametrize("call", ["apply", "linearize"])
+@pytest.mark.parametrize(
+    ("function", "match"),
+    [
+        # a float64 scalar times a float32 vector is a float32 vector in torch
+        (
+            lambda t: {"y": t["b"] * torch.ones(3), "s": t["b"]},
+            r"range\['y'\]: got torch\.float32 .*expected torch\.float64",
+        ),
+        (
+            lambda t: {"y": t["a"], "s": t["a"]},
+            r"range\['s'\]: got torch\.float64 of shape \(3,\), expected .*shape \(\)",
+        ),
+        (lambda t: {"y": t["a"]}, r"TorchModel: got a function that returns \['y'\], expected \['s', 'y'\]"),
+    ],
+)
+def test_a_function_that_leaves_the_range_is_refused(call, function, match):
+    with pytest.raises(SpaceError, match=match):
+        getattr(TorchModel(DOMAIN, RANGE, function), call)(AT)

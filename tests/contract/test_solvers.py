@@ -1,0 +1,122 @@
+"""Every step-wise solver and every case's own: the protocol, and a resumed run equal to the whole to the last bit."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from retrodict.cases import registry
+from retrodict.cases.fit import set_up
+from retrodict.cases.prepare import prepare
+from retrodict.inverse.noise import Gaussian
+from retrodict.inverse.observation import Observation
+from retrodict.inverse.priors import GaussianPrior
+from retrodict.inverse.problem import InverseProblem
+from retrodict.inverse.terms import Misfit, Term
+from retrodict.physics.autograd import TorchModel
+from retrodict.physics.errors import CheckpointError
+from retrodict.physics.spaces import Space, Var
+from retrodict.solvers.base import Solver
+from retrodict.solvers.checkpoint import CheckpointStore
+from retrodict.solvers.gradient import LBFGS
+from retrodict.solvers.iterate import iterate
+from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "retrodict_cooling" / "retrodict_cooling.py"
+
+
+def example():
+    """The third-party case of the manual."""
+    spec = importlib.util.spec_from_file_location("retrodict_cooling_contract", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.case
+
+
+def problem():
+    """Two unknowns, one near its bound, a prior, masked data."""
+    space = Space({"a": Var(("i",), (2,)), "rate": Var(bounds=(0.0, 3.0))})
+    seen = Space({"y": Var(("t",), (12,))})
+    time = torch.linspace(0, 2, 12, dtype=torch.float64)
+    law = lambda t: {"y": t["a"][0] * torch.exp(-t["rate"] * time) + t["a"][1]}  # noqa: E731
+    y = 4 * np.exp(-2.5 * time.numpy()) - 1 + 0.1 * np.random.default_rng(0).normal(size=12)
+    data = Observation(seen, {"y": y}, {"y": Gaussian(0.1)}, {"y": np.arange(12) != 4})
+    terms = (
+        Term("data", Misfit(TorchModel(space, seen, law), data)),
+        Term("prior", GaussianPrior("a", 0.0, std=5.0), kind="prior"),
+    )
+    return InverseProblem(space, terms, {"a": np.array([1.0, 1.0]), "rate": 0.2})
+
+
+def of_case(case):
+    return set_up(*prepare(case, preset="smoke"), None)[1]
+
+
+LOCAL = {kind.__name__: kind for kind in (LevenbergMarquardt, GaussNewton, LBFGS)}
+TABLE = {name: (lambda kind=kind: kind(problem())) for name, kind in LOCAL.items()}
+TABLE |= {"case/cooling": lambda: of_case(example())}
+TABLE |= {
+    f"case/{entry.name}": (lambda target=entry.target: of_case(registry.load(target)))
+    for entry in registry.entries()
+    if not entry.error and "fit" in registry.load(entry.target).verbs
+}
+STEPS = 6
+
+
+@pytest.fixture(params=TABLE)
+def make(request):
+    return TABLE[request.param]
+
+
+def test_solvers_keep_the_protocol(make):
+    solver = make()
+    assert isinstance(solver, Solver)
+    assert solver.name
+    assert solver.name == make().name
+    state = solver.init()
+    for _ in range(2):
+        packed = solver.pack(state)
+        assert all(isinstance(v, np.ndarray) and not v.dtype.hasobject for v in packed.values())
+        again = solver.pack(solver.unpack(packed))
+        assert {k: v.tobytes() for k, v in again.items()} == {k: v.tobytes() for k, v in packed.items()}
+        before = {k: v.copy() for k, v in packed.items()}
+        new, metrics = solver.step(state)
+        assert all(np.array_equal(v, before[k], equal_nan=True) for k, v in solver.pack(state).items())  # frozen
+        assert all(np.isfinite(float(v)) for v in metrics.values())
+        if solver.done(metrics) is not None:
+            break
+        state = new
+    solution = solver.solution(state)
+    assert all("units" in solution[k].attrs for k in solution.data_vars)
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_run_equals_the_whole(make, tmp_path, stop):
+    whole, store = iterate(make(), STEPS), CheckpointStore(tmp_path)
+    iterate(make(), stop, checkpoint=store)
+    resumed = iterate(make(), STEPS, checkpoint=store, resume=True)
+    assert (resumed.status, resumed.steps) == (whole.status, whole.steps)
+    assert resumed.data.identical(whole.data)
+    assert resumed.history.identical(whole.history)
+
+
+def test_another_solvers_checkpoint_is_refused(make, tmp_path):
+    store = CheckpointStore(tmp_path)
+    iterate(make(), 1, checkpoint=store)
+
+    class Other(LevenbergMarquardt):
+        method = "other"
+
+    with pytest.raises(CheckpointError, match="expected one of 'other:problem:a,rate'"):
+        iterate(Other(problem()), 2, checkpoint=store, resume=True)
+
+
+def test_no_solver_is_missing(public, offers):
+    things = public("retrodict.solvers", "retrodict.inverse")
+    parts = ("init", "step", "done", "solution", "pack", "unpack")
+    made = {n.rpartition(".")[2] for n, thing in things.items() if offers(thing, *parts)}
+    assert made == set(LOCAL)

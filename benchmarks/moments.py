@@ -45,6 +45,7 @@ class Row:
     metres: float
 
     def fails(self, which: tuple[float, float]) -> bool:
+        """Return whether exact or linear errors miss a bar."""
         return not (which[0] < MEAN_BAR and which[1] < COVARIANCE_BAR)
 
 

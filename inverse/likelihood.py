@@ -19,7 +19,7 @@ from retrodict.physics.spaces import Array, Space, Tree
 
 __all__ = ["LogLikelihood", "profile_interval"]
 
-# What the profile rises to where the likelihood has no value, such as at a variance of zero; finite for the root finder.
+# What the profile rises to where the likelihood has no value, such as at a variance of zero; finite for root finding.
 _OUTSIDE = 1e6
 
 

@@ -118,6 +118,7 @@ def curvature_path(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -> Gaus
         cov[2, 3][..., 0] + 0 * at_nodes[0],
         linked(at_nodes[0]),
         linked(at_ends[0]),
+        cov[2, 2][..., 0] + cov[2, 3][..., 0] * at_ends[0],
     )
 
 

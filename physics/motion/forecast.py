@@ -98,6 +98,7 @@ def relaxing_path(
         cov(first, v)[..., 0, :],
         linked(gains["h"][0], gains["v"][0]),
         linked(gains["h"][1], gains["v"][1]),
+        cov(first, h_end)[..., 0, :],
     )
 
 

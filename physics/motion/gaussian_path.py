@@ -37,6 +37,8 @@ class GaussianPath:
     linked, linked_end : Tensor, shape (..., 2, 2, N) and (..., 2, 2, T), optional
         Covariance of the start's x and y with heading and speed at the nodes and after each step; None: that with the
         first heading and speed.
+    h_kept : Tensor, shape (..., T), optional
+        Covariance of the first heading with that after each step; None: its own variance.
     """
 
     m: Tensor
@@ -52,6 +54,7 @@ class GaussianPath:
     c_first: Tensor
     linked: Tensor | None = None
     linked_end: Tensor | None = None
+    h_kept: Tensor | None = None
 
 
 def integrals(dt: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
@@ -144,7 +147,9 @@ def direct_path(inputs: Inputs, dt: Tensor) -> GaussianPath:
     m, n = inputs.mean.unbind(-1)
     ends = Ends(n, torch.diagonal(H, dim1=-2, dim2=-1), m, torch.diagonal(V, dim1=-2, dim2=-1))
     nothing = torch.zeros_like(dt)
-    return GaussianPath(m, n, V, H, C, dt, ends, H, C.mT, nothing, nothing)
+    # what is given owes nothing to the start: neither to its heading and speed nor to where it is
+    apart = nothing.expand(2, 2, -1)
+    return GaussianPath(m, n, V, H, C, dt, ends, H, C.mT, nothing, nothing, apart, apart)
 
 
 def dense_moments(start: Start, path: GaussianPath, *, exact: bool, lever: float = 0.0) -> Moments:
@@ -181,7 +186,9 @@ def dense_moments(start: Start, path: GaussianPath, *, exact: bool, lever: float
     w = path.weights
     a, x = later(path.m, path.n, own_h, own_c, exact=exact)
     # rows: later node t, columns: earlier node s; the formula is symmetric, so that order matters only for the sum
-    factors = earlier(a[..., None, :], x[..., None, :], path.V, path.H, path.C, path.C.mT, exact=exact)
+    factors = earlier(
+        a[..., None, :], path.m[..., None, :], own_c[..., None, :], path.V, path.H, path.C, path.C.mT, exact=exact
+    )
     pm, pq = pair_moments(a[..., :, None], x[..., :, None], factors)
     area = w[:, None] * w
     position = start_factors(start, path.linked)
@@ -192,15 +199,16 @@ def dense_moments(start: Start, path: GaussianPath, *, exact: bool, lever: float
     out = Sums(_cumulate(w * a * x, steps), m, q, bias)
     if lever != 0.0:
         zero = torch.zeros_like(path.H_end)
-        ends = earlier(a[..., None, :], x[..., None, :], zero, path.H_end, zero, path.C_end, exact=exact)
+        ends = earlier(
+            a[..., None, :], path.m[..., None, :], own_c[..., None, :], zero, path.H_end, zero, path.C_end, exact=exact
+        )
         nodes = w.numel() // steps
         past = torch.tril(torch.ones(steps, steps, dtype=w.dtype, device=w.device)).repeat_interleave(nodes, 1) * w
         origin = start_factors(start, path.linked_end)
         m1, q1 = (past * ends.m1).sum(-1) + origin.m1, (past * ends.q1).sum(-1) + origin.q1
         seen = Factors(m1, 0 * m1, q1, 0 * q1)
-        out = with_lever(
-            out, start, path.ends, seen, _first_heading(start, path, a, x, lever, exact=exact), lever, exact=exact
-        )
+        ahead = _first_heading(start, path, a, x, lever, exact=exact)
+        out = with_lever(out, start, path.ends, seen, ahead, lever, exact=exact, kept=path.h_kept)
     return assemble(start, out, path.ends)
 
 
@@ -208,8 +216,8 @@ def _first_heading(start: Start, path: GaussianPath, a: Tensor, x: Tensor, lever
     """Return M and Q of all increments up to each horizon with minus the lever along the first heading."""
     zero = torch.zeros_like(path.h_first)
     h0 = start.cov(2, 2)[..., None] + zero
-    a0, x0 = later(zero - lever, start.mean[..., 2:3] + zero, h0, zero, exact=exact)
-    source = earlier(a0, x0, zero, path.h_first, path.c_first, zero, exact=exact)
+    a0, _ = later(zero - lever, start.mean[..., 2:3] + zero, h0, zero, exact=exact)
+    source = earlier(a0, zero - lever, zero, zero, path.h_first, path.c_first, zero, exact=exact)
     steps = path.ends.n.shape[-1]
     return torch.stack([_cumulate(path.weights * p, steps) for p in pair_moments(a, x, source)])
 

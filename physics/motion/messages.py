@@ -30,11 +30,15 @@ from retrodict.physics.motion.state import Moments, Start
 __all__ = ["exact_curvature_moments"]
 
 Pair = tuple[Tensor, Tensor]
+Order = Tensor | float
 
 
 @dataclass(frozen=True)
 class _Message:
-    """Weight, mean and variance of the speed, mean of the carried variable and its covariance with the speed."""
+    """Weight, mean and variance of the speed, mean of the carried variable and its covariance with the speed.
+
+    Complex but for the variance; shape (K, ..., N) for K orders k and N messages side by side.
+    """
 
     log_z: Tensor
     m: Tensor
@@ -50,10 +54,18 @@ class _Message:
         """Return E[carried exp(...)], summed over the messages."""
         return (torch.exp(self.log_z) * self.my).sum(-1)
 
-    def joined(self, other: _Message) -> _Message:
-        """Return the messages of both, side by side."""
-        mine, theirs = vars(self).values(), vars(other).values()
-        return _Message(*(torch.cat([a, b], -1) for a, b in zip(mine, theirs, strict=True)))
+    def joined(self, *others: _Message) -> _Message:
+        """Return the messages of all, side by side."""
+        columns = zip(*(vars(message).values() for message in (self, *others)), strict=True)
+        return _Message(*(torch.cat(column, -1) for column in columns))
+
+    def order(self, *which: int) -> _Message:
+        """Return the messages of some of the orders."""
+        return _Message(*(v[list(which)] for v in vars(self).values()))
+
+    def weighted(self, w: Tensor) -> _Message:
+        """Return the messages with the carried variable in another unit."""
+        return _Message(self.log_z, self.m, self.p, w * self.my, w * self.cy)
 
 
 @dataclass(frozen=True)
@@ -78,9 +90,10 @@ class _Step:
 
     def carry(self, message: _Message, out: Pair) -> _Message:
         """Return the message with the speed ``out`` of this step as its carried variable."""
-        return _Message(message.log_z, message.m, message.p, out[0] * message.m + out[1] * self.a, out[0] * message.p)
+        my = out[0] * message.m + out[1] * self.a
+        return _Message(message.log_z, message.m, message.p, my, (out[0] * message.p).to(my.dtype))
 
-    def tilt(self, message: _Message, arc: Pair, out: Pair, k: float = 1.0, shared: Tensor | float = 0.0) -> _Message:
+    def tilt(self, message: _Message, arc: Pair, out: Pair, k: Order = 1.0, shared: Tensor | float = 0.0) -> _Message:
         """Average over the curvature along ``arc`` and move the speed to ``out``.
 
         ``shared`` is the coefficient of this step's acceleration in the carried variable.
@@ -92,12 +105,15 @@ class _Step:
         b, c = k * self.k, k * k * self.vk
         inverse = 1 / (1 + c * pl)
         kick = (1j * b - c * ml) * inverse
+        loss = c * co * inverse
+        # i b l - c l^2 / 2 = l (i b - c l / 2), and what the spread of l adds
+        tilted = message.log_z + ml * (1j * b - 0.5 * c * ml) * inverse
         return _Message(
-            message.log_z + 0.5 * torch.log(inverse) + (1j * b * ml - 0.5 * c * ml * ml - 0.5 * b * b * pl) * inverse,
+            tilted + (0.5 * torch.log(inverse) - 0.5 * b * b * pl * inverse),
             out[0] * message.m + out[1] * self.a + co * kick,
-            out[0] ** 2 * message.p + out[1] ** 2 * self.va - c * co * co * inverse,
+            out[0] ** 2 * message.p + out[1] ** 2 * self.va - co * loss,
             message.my + cl * kick,
-            out[0] * message.cy + shared * out[1] * self.va - c * cl * co * inverse,
+            out[0] * message.cy + shared * out[1] * self.va - cl * loss,
         )
 
 
@@ -163,77 +179,82 @@ def _at(channels: list[Tensor], i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class _Sweep:
-    """One pass over the steps: messages of the heading alone (``waves``), and of pairs with all earlier increments."""
+    """One pass over the steps: messages of the heading alone (``waves``), and of pairs with all earlier increments.
+
+    Waves have the orders k = 0, 1, 2. Pairs have two: earlier increments conjugate (from k = 0) and not (from k = 2).
+    """
 
     def __init__(self, start: Start, rule: Rule, shape: torch.Size, lever: float) -> None:
         self.rule, self.lever = rule, lever
-        zero = torch.zeros((*shape, 1), dtype=torch.complex128, device=start.mean.device)
-        s = {ij: start.cov(*ij)[..., None].to(torch.complex128) + zero for ij in _ENTRIES}
-        heading, speed = (start.mean[..., i : i + 1].to(torch.complex128) + zero for i in (2, 3))
-        self.waves = {
-            k: _Message(1j * k * heading - 0.5 * k * k * s[2, 2], speed + 1j * k * s[2, 3], s[3, 3], zero, zero)
-            for k in (0.0, 1.0, 2.0)
-        }
-        one = self.waves[1.0]
-        # the start's position is the first "increment": it carries no phase of its own
-        down, up = (
-            _Message(one.log_z, one.m, one.p, 1j * (s[0, 2] + j * s[1, 2]), s[0, 3] + j * s[1, 3]) for j in (-1j, 1j)
+        real = torch.zeros((*shape, 1), dtype=torch.float64, device=start.mean.device)
+        zero = real.to(torch.complex128)
+        s = {ij: start.cov(*ij)[..., None].to(torch.float64) + real for ij in _ENTRIES}
+        heading, speed = (start.mean[..., i : i + 1].to(torch.float64) + real for i in (2, 3))
+        ranks = [-1, *[1] * real.ndim]
+        self.k = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64, device=real.device).reshape(ranks)
+        self.sign = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=real.device).reshape(ranks)
+        none = zero.expand(3, *zero.shape)
+        self.waves = _Message(
+            1j * self.k * heading - 0.5 * self.k**2 * s[2, 2],
+            speed + 1j * self.k * s[2, 3],
+            s[3, 3].expand(none.shape),
+            none,
+            none,
         )
+        # the start's position is the first "increment": it carries no phase of its own
+        j = 1j * self.sign
+        one = self.waves.order(1, 1)
+        pairs = _Message(one.log_z, one.m, one.p, 1j * (s[0, 2] + j * s[1, 2]), s[0, 3] + j * s[1, 3])
         self.path = zero[..., 0]
-        self.raw_m, self.raw_q = ((s[0, 0] + s[1, 1]).real)[..., 0], (s[0, 0] - s[1, 1] + 2j * s[0, 1])[..., 0]
+        self.raw_m, self.raw_q = (s[0, 0] + s[1, 1])[..., 0], (s[0, 0] - s[1, 1] + 2j * s[0, 1])[..., 0]
         if lever:
             # minus the lever along the first heading is the second
-            tail = zero - lever
-            self.path = self.path - lever * torch.exp(one.log_z)[..., 0]
-            self.raw_m = self.raw_m + lever**2 - 2 * lever * down.carried().real
-            self.raw_q = self.raw_q + lever**2 * torch.exp(self.waves[2.0].log_z)[..., 0] - 2 * lever * up.carried()
-            down, up = (
-                mine.joined(_Message(w.log_z, w.m, w.p, tail, zero))
-                for mine, w in ((down, self.waves[0.0]), (up, self.waves[2.0]))
-            )
-        self.pairs = {0.0: down, 2.0: up}
+            seen = pairs.carried()
+            self.path = self.path - lever * torch.exp(one.log_z[0])[..., 0]
+            self.raw_m = self.raw_m + lever**2 - 2 * lever * seen[0].real
+            self.raw_q = self.raw_q + lever**2 * torch.exp(self.waves.log_z[2])[..., 0] - 2 * lever * seen[1]
+            ends = self.waves.order(0, 2)
+            pairs = pairs.joined(_Message(ends.log_z, ends.m, ends.p, none[:2] - lever, none[:2]))
+        self.pairs = pairs
 
     def advance(self, step: _Step) -> None:
         """Go one step on."""
         nodes = [
-            (b * step.dt, step.distance(c), step.speed(c))
+            (c, b * step.dt, step.distance(c), step.speed(c))
             for c, b in zip(self.rule.fractions, self.rule.weights, strict=True)
         ]
         whole, onward = step.distance(1.0), step.speed(1.0)
-        raw = {0.0: 0 * self.path, 2.0: 0 * self.path}
-        fresh: dict[float, _Message | None] = {0.0: None, 2.0: None}
-        for k, sign in ((0.0, -1.0), (2.0, 1.0)):
-            for i, (w, arc, speed) in enumerate(nodes):
-                raw[k] = raw[k] + 2 * w * step.tilt(self.pairs[k], arc, speed).product()
-                for j, (w_j, arc_j, speed_j) in enumerate(nodes[: i + 1]):
-                    both = (arc[0] + sign * arc_j[0], arc[1] + sign * arc_j[1])
-                    pair = step.tilt(step.carry(self.waves[k], speed_j), both, speed, shared=speed_j[1])
-                    raw[k] = raw[k] + (1 if i == j else 2) * w * w_j * pair.product()
-                rest = (whole[0] + sign * arc[0], whole[1] + sign * arc[1])
-                new = step.tilt(step.carry(self.waves[k], speed), rest, onward, shared=speed[1])
-                weighted = _Message(new.log_z, new.m, new.p, w * new.my, w * new.cy)
-                held = fresh[k]
-                fresh[k] = weighted if held is None else held.joined(weighted)
-        for w, arc, speed in nodes:
-            here = step.tilt(self.waves[1.0], arc, speed)
-            self.path = self.path + (w * torch.exp(here.log_z) * here.m)[..., 0]
-        self.raw_m, self.raw_q = self.raw_m + raw[0.0].real, self.raw_q + raw[2.0]
-        for k, new_pairs in fresh.items():
-            moved = step.tilt(self.pairs[k], whole, onward)
-            self.pairs[k] = moved if new_pairs is None else moved.joined(new_pairs)
-        self.waves = {k: step.tilt(w, whole, onward, k) for k, w in self.waves.items()}
+        ends, one = self.waves.order(0, 2), self.waves.order(1)
+        raw, fresh = torch.zeros_like(self.pairs.m[..., 0]), []
+        for i, (c, w, arc, speed) in enumerate(nodes):
+            # at the very start of a step nothing has been travelled yet
+            here = self.pairs if c == 0.0 else step.tilt(self.pairs, arc, speed)
+            raw = raw + 2 * w * here.product()
+            for j, (_, w_j, arc_j, speed_j) in enumerate(nodes[: i + 1]):
+                both = self._arc(arc, arc_j)
+                pair = step.tilt(step.carry(ends, speed_j), both, speed, shared=speed_j[1])
+                raw = raw + (1 if i == j else 2) * w * w_j * pair.product()
+            new = step.tilt(step.carry(ends, speed), self._arc(whole, arc), onward, shared=speed[1])
+            fresh.append(new.weighted(w))
+            wave = one if c == 0.0 else step.tilt(one, arc, speed)
+            self.path = self.path + (w * torch.exp(wave.log_z) * wave.m)[0, ..., 0]
+        self.raw_m, self.raw_q = self.raw_m + raw[0].real, self.raw_q + raw[1]
+        self.pairs = step.tilt(self.pairs, whole, onward).joined(*fresh)
+        self.waves = step.tilt(self.waves, whole, onward, self.k)
+
+    def _arc(self, late: Pair, early: Pair) -> Pair:
+        """Return the distance whose heading a pair shares: up to the later point less, or plus, that to the earlier."""
+        return late[0] + self.sign * early[0], late[1] + self.sign * early[1]
 
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean displacement and centred second moments of the reference point."""
         path, m, q = self.path, self.raw_m, self.raw_q
         if self.lever:
-            m = m + 2 * self.lever * self.pairs[0.0].carried().real + self.lever**2
-            q = (
-                q
-                + 2 * self.lever * self.pairs[2.0].carried()
-                + self.lever**2 * torch.exp(self.waves[2.0].log_z)[..., 0]
-            )
-            path = path + self.lever * torch.exp(self.waves[1.0].log_z)[..., 0]
+            seen = self.pairs.carried()
+            end = torch.exp(self.waves.log_z)[..., 0]
+            m = m + 2 * self.lever * seen[0].real + self.lever**2
+            q = q + 2 * self.lever * seen[1] + self.lever**2 * end[2]
+            path = path + self.lever * end[1]
         return path, m - (path * path.conj()).real, q - path * path
 
 

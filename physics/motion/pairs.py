@@ -19,6 +19,7 @@ Then Var x = (M + Re Q)/2, Var y = (M - Re Q)/2, Cov = Im Q / 2 of the summed in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,8 +27,13 @@ from torch import Tensor
 
 __all__ = ["Factors", "earlier", "later", "pair_moments"]
 
-# exp(H) of the coherence must stay finite in single precision; a heading spread of 12 rad is no heading any more
-_LARGEST_VARIANCE = 160.0
+
+def _bounded(h: Tensor) -> Tensor:
+    """Keep exp(h) of the coherence finite: from a heading spread of 9 rad on in single, of 25 rad in double precision.
+
+    Beyond, the heading is treated as if it spread no further, and covariances are no longer exact.
+    """
+    return h.clamp(max=0.9 * math.log(torch.finfo(h.dtype).max))
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,23 @@ class Factors:
     q1: Tensor
     q0: Tensor
 
+    def plus(self, other: Factors, times: float = 1.0) -> Factors:
+        """Return these coefficients plus a multiple of others: those of increments taken together.
 
-def later(m: Tensor, n: Tensor, h: Tensor, c: Tensor, *, exact: bool) -> tuple[Tensor, Tensor]:
+        Examples
+        --------
+        >>> one = torch.ones((), dtype=torch.complex64)
+        >>> Factors(one, one, one, one).plus(Factors(one, one, one, one), 2.0).q0
+        tensor(3.+0.j)
+        """
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Factors(*(torch.add(a, b, alpha=times) for a, b in pairs))
+
+
+def later(m: Tensor, n: Tensor, h: Tensor, c: Tensor | None, *, exact: bool) -> tuple[Tensor, Tensor]:
     """Return ``A`` and ``X`` of increments with mean speed m, mean heading n, heading variance h, covariance c.
+
+    Without a covariance (None), and linearised, ``X`` is real.
 
     Examples
     --------
@@ -55,24 +75,33 @@ def later(m: Tensor, n: Tensor, h: Tensor, c: Tensor, *, exact: bool) -> tuple[T
     >>> later(one, zero, zero, zero, exact=True)
     (tensor(1.+0.j), tensor(1.+0.j))
     """
-    if not exact:
-        return torch.polar(torch.ones_like(n), n), torch.complex(m, torch.zeros_like(m))
-    return torch.polar(torch.exp(-0.5 * h.clamp(max=_LARGEST_VARIANCE)), n), torch.complex(m, c)
+    size = torch.exp(-0.5 * _bounded(h)) if exact else torch.ones_like(n)
+    # several times faster than torch.polar
+    a = torch.complex(size * torch.cos(n), size * torch.sin(n))
+    return a, m if c is None or not exact else torch.complex(m, c)
 
 
 def earlier(
-    a: Tensor, x: Tensor, v_cross: Tensor, h_cross: Tensor, c_late: Tensor, c_early: Tensor, *, exact: bool
+    a: Tensor,
+    m: Tensor,
+    c: Tensor | None,
+    v_cross: Tensor,
+    h_cross: Tensor,
+    c_late: Tensor | None,
+    c_early: Tensor | None,
+    *,
+    exact: bool,
 ) -> Factors:
     """Return the factors of increments seen from later ones.
 
     Parameters
     ----------
-    a, x : Tensor
-        ``A`` and ``X`` of the earlier increments.
+    a, m, c : Tensor
+        ``A``, mean speed and covariance of speed with heading of the earlier increments.
     v_cross, h_cross : Tensor
         Covariance of the later with the earlier speed, and heading.
-    c_late, c_early : Tensor
-        cov(v_t, h_s) and cov(v_s, h_t).
+    c_late, c_early : Tensor or None
+        cov(v_t, h_s) and cov(v_s, h_t). None for all three: speeds and headings are independent.
     exact : bool
         Exact or linearised.
 
@@ -81,24 +110,32 @@ def earlier(
     A certain earlier increment has no covariance with anything:
 
     >>> zero, one = torch.zeros(()), torch.ones((), dtype=torch.complex64)
-    >>> earlier(one, one, zero, zero, zero, zero, exact=True).m1
+    >>> earlier(one, zero + 1, zero, zero, zero, zero, zero, exact=True).m1
     tensor(0.+0.j)
     """
-    y = x.conj()
-    if exact:
-        h = h_cross.clamp(max=_LARGEST_VARIANCE)
-        grow, shrink = torch.expm1(h), torch.expm1(-h)
-        cc = c_late * c_early
-    else:
-        grow, shrink = h_cross, -h_cross
-        cc = torch.zeros_like(c_late)
-    up, down = (grow + 1, shrink + 1) if exact else (torch.ones_like(grow), torch.ones_like(grow))
-    back = a.conj()
+    back = a.conj().resolve_conj()
+    if not exact:
+        if c_late is None or c_early is None:
+            return Factors(back * (h_cross * m), back * v_cross, a * (-h_cross * m), a * v_cross)
+        turned, m_late = h_cross * m, m * c_late
+        v_cross, c_early, turned, m_late = torch.broadcast_tensors(v_cross, c_early, turned, m_late)
+        return Factors(
+            back * torch.complex(turned, c_early),
+            back * torch.complex(v_cross, -m_late),
+            a * torch.complex(-turned, c_early),
+            a * torch.complex(v_cross, m_late),
+        )
+    h = _bounded(h_cross)
+    grow, shrink = torch.expm1(h), torch.expm1(-h)
+    up, down = grow + 1, shrink + 1
+    if c is None or c_late is None or c_early is None:
+        return Factors(back * (grow * m), back * (up * v_cross), a * (shrink * m), a * (down * v_cross))
+    linked, m_late, both = v_cross - c * c_late, m * c_late, c_late * c_early
     return Factors(
-        back * (grow * y + 1j * (up * c_early)),
-        back * (up * (v_cross + cc - 1j * (y * c_late))),
-        a * (shrink * x + 1j * (down * c_early)),
-        a * (down * (v_cross - cc + 1j * (x * c_late))),
+        back * torch.complex(grow * m, up * c_early - grow * c),
+        back * torch.complex(up * (linked + both), -up * m_late),
+        a * torch.complex(shrink * m, down * c_early + shrink * c),
+        a * torch.complex(down * (linked - both), down * m_late),
     )
 
 

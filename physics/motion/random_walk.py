@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from retrodict.physics.motion.inputs import Inputs
+from retrodict.physics.motion.inputs import Inputs, White
 from retrodict.physics.motion.integrators import Rule
 from retrodict.physics.motion.pairs import Factors, earlier, later, pair_moments
 from retrodict.physics.motion.polar import Ends, Sums, assemble, start_factors, with_lever
@@ -50,91 +52,114 @@ def white_moments(start: Start, inputs: Inputs, dt: Tensor, rule: Rule, *, exact
     >>> white_moments(start, inputs, step, rule("euler"), exact=True).displacement[-1, 0] < 80
     tensor(True)
     """
-    variances = inputs.law.variances()
-    sq = dt * dt
-    rate, turn = inputs.mean[..., 0], inputs.mean[..., 1]
-    m0 = start.mean[..., 3:4] + _before(rate * dt)
-    n0 = start.mean[..., 2:3] + _before(turn * dt)
-    # order: speed, cross, heading
-    base = [
-        start.cov(i, j)[..., None] + _before(v * sq)
-        for (i, j), v in zip(((3, 3), (2, 3), (2, 2)), variances, strict=True)
-    ]
-    nodes = []
-    for c in rule.fractions:
-        m, n = (m0 + c * dt * rate, n0 + c * dt * turn) if c else (m0, n0)
-        own = [b + c * c * sq * v for b, v in zip(base, variances, strict=True)] if c else base
-        ahead = [b + c * sq * v for b, v in zip(base, variances, strict=True)] if c else base
-        a, x = later(m, n, own[2], own[1], exact=exact)
-        nodes.append((a, x, earlier(a, x, ahead[0], ahead[2], ahead[1], ahead[1], exact=exact), own, m))
-    weights = [b * dt for b in rule.weights]
-    pairs = _within(nodes, weights, rule, base, variances, sq, exact=exact)
-    step = [
-        _add([w * getattr(f, k) for w, (_, _, f, _, _) in zip(weights, nodes, strict=True)])
-        for k in ("m1", "m0", "q1", "q0")
-    ]
-    first = start_factors(start) if start.covariance is not None else None
-    sums = [
-        _before(s) if first is None else _before(s) + f
-        for s, f in zip(step, (first.m1, first.m0, first.q1, first.q0) if first else step, strict=True)
-    ]
-    seen = Factors(*sums)
-    for w, (a, x, _, _, _) in zip(weights, nodes, strict=True):
-        pm, pq = pair_moments(a, x, seen)
-        pairs[0], pairs[1] = pairs[0] + 2 * w * pm.real, pairs[1] + 2 * w * pq
-    jump = _add([w * a * x for w, (a, x, _, _, _) in zip(weights, nodes, strict=True)])
-    bias = _add(
-        [w * (0.5 * m.abs() * own[2] + own[1].abs()) for w, (_, _, _, own, m) in zip(weights, nodes, strict=True)]
-    )
-    out = Sums(*(torch.cumsum(v, -1) for v in (jump, pairs[0], pairs[1], bias)))
-    ends = Ends(n0 + turn * dt, base[2] + variances[2] * sq, m0 + rate * dt, base[0] + variances[0] * sq)
+    walk = _Walk.of(start, inputs, dt)
+    nodes = [walk.node(c, b, exact=exact) for c, b in zip(rule.fractions, rule.weights, strict=True)]
+    ahead = [walk.factors(node, node.fraction, exact=exact) for node in nodes]
+    step = _total(ahead)
+    upto = Factors(*(torch.cumsum(f, -1) for f in vars(step).values()))
+    before = upto.plus(step, -1.0)
+    if start.covariance is not None:
+        # the start's position is the first increment
+        first = start_factors(start)
+        before, upto = before.plus(first), upto.plus(first)
+    squares, products = [], []
+    for i, node in enumerate(nodes):
+        # within the step, a pair shares a part of the input; all pairs of two different increments count twice
+        within = [walk.factors(other, node.fraction * other.fraction, exact=exact) for other in nodes[:i]]
+        own = ahead[i] if node.fraction == 0.0 else walk.factors(node, node.fraction**2, exact=exact)
+        seen = own.plus(_total([before, *within]), 2.0)
+        pm, pq = pair_moments(node.a, node.x, seen)
+        squares.append(pm.real)
+        products.append(pq)
+    jump = _sum([node.a * node.x for node in nodes])
+    bias = _sum([node.weight * walk.bias(node) for node in nodes])
+    out = Sums(*(torch.cumsum(v, -1) for v in (jump, _sum(squares), _sum(products), bias)))
     if lever != 0.0:
-        full = Factors(*(s + t for s, t in zip(sums, step, strict=True)))
-        out = with_lever(
-            out, start, ends, full, _first_heading(start, nodes, weights, lever, exact=exact), lever, exact=exact
-        )
-    return assemble(start, out, ends)
+        first_heading = _first_heading(start, nodes, lever, exact=exact)
+        out = with_lever(out, start, walk.ends, upto, first_heading, lever, exact=exact)
+    return assemble(start, out, walk.ends)
 
 
-Node = tuple[Tensor, Tensor, Factors, list[Tensor], Tensor]
+@dataclass(frozen=True)
+class _Node:
+    """A point of the quadrature within every step; ``a`` is ``A`` times the seconds it stands for."""
+
+    fraction: float
+    weight: Tensor
+    a: Tensor
+    x: Tensor
+    m: Tensor
+    h: Tensor
+    cross: Tensor | None
 
 
-def _within(
-    nodes: list[Node],
-    weights: list[Tensor],
-    rule: Rule,
-    base: list[Tensor],
-    variances: tuple[Tensor, Tensor, Tensor],
-    sq: Tensor,
-    *,
-    exact: bool,
-) -> list[Tensor]:
-    """Return M and Q of each step with itself: nodes share the input of the step."""
-    total_m: list[Tensor] = []
-    total_q: list[Tensor] = []
-    for i, (a, x, factors, _, _) in enumerate(nodes):
-        for j, (a_j, x_j, _, _, _) in enumerate(nodes[: i + 1]):
-            c = rule.fractions[i] * rule.fractions[j]
-            if c == 0.0:
-                same = factors
-            else:
-                v, cross, h = (b + c * sq * var for b, var in zip(base, variances, strict=True))
-                same = earlier(a_j, x_j, v, h, cross, cross, exact=exact)
-            pm, pq = pair_moments(a, x, same)
-            count = (1 if i == j else 2) * weights[i] * weights[j]
-            total_m.append(count * pm.real)
-            total_q.append(count * pq)
-    return [_add(total_m), _add(total_q)]
+@dataclass(frozen=True)
+class _Walk:
+    """Speed and heading as random walks: means and (co)variances before each step, and what the step adds.
+
+    ``base`` and ``gain`` are variance of speed, covariance, variance of heading; the covariance is None where a certain
+    start and independent channels leave none.
+    """
+
+    dt: Tensor
+    rate: Tensor
+    turn: Tensor
+    m: Tensor
+    n: Tensor
+    base: tuple[Tensor, Tensor | None, Tensor]
+    gain: tuple[Tensor, Tensor | None, Tensor]
+
+    @staticmethod
+    def of(start: Start, inputs: Inputs, dt: Tensor) -> _Walk:
+        va, cross, vw = (v * (dt * dt) for v in inputs.law.variances())
+        linked = start.covariance is not None or not isinstance(inputs.law, White) or inputs.law.correlation is not None
+        base = [start.cov(i, j)[..., None] + _before(v) for i, j, v in ((3, 3, va), (2, 3, cross), (2, 2, vw))]
+        rate, turn = inputs.mean[..., 0], inputs.mean[..., 1]
+        m, n = start.mean[..., 3:4] + _before(rate * dt), start.mean[..., 2:3] + _before(turn * dt)
+        both = (base[1], cross) if linked else (None, None)
+        return _Walk(dt, rate, turn, m, n, (base[0], both[0], base[2]), (va, both[1], vw))
+
+    def shared(self, fraction: float) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return the (co)variances with a share of what the step adds."""
+        if fraction == 0.0:
+            return self.base
+        (w, c, h), (dw, dc, dh) = self.base, self.gain
+        return w + fraction * dw, None if c is None or dc is None else c + fraction * dc, h + fraction * dh
+
+    def node(self, fraction: float, weight: float, *, exact: bool) -> _Node:
+        """Return speed and heading after a fraction of each step."""
+        m, n = self.m, self.n
+        if fraction:
+            m, n = m + fraction * self.dt * self.rate, n + fraction * self.dt * self.turn
+        _, cross, h = self.shared(fraction * fraction)
+        a, x = later(m, n, h, cross, exact=exact)
+        return _Node(fraction, weight * self.dt, weight * self.dt * a, x, m, h, cross)
+
+    def factors(self, node: _Node, fraction: float, *, exact: bool) -> Factors:
+        """Return a node as the earlier increment; later ones share a fraction of the variance of its step."""
+        w, cross, h = self.shared(fraction)
+        return earlier(node.a, node.m, node.cross, w, h, cross, cross, exact=exact)
+
+    def bias(self, node: _Node) -> Tensor:
+        """Return the bound of the bias of a linearised increment [m/s]."""
+        bound = 0.5 * node.m.abs() * node.h
+        return bound if node.cross is None else bound + node.cross.abs()
+
+    @property
+    def ends(self) -> Ends:
+        """Heading and speed after each step."""
+        w, _, h = self.shared(1.0)
+        return Ends(self.n + self.dt * self.turn, h, self.m + self.dt * self.rate, w)
 
 
-def _first_heading(start: Start, nodes: list[Node], weights: list[Tensor], lever: float, *, exact: bool) -> Tensor:
+def _first_heading(start: Start, nodes: list[_Node], lever: float, *, exact: bool) -> Tensor:
     """Return M and Q of all increments up to each horizon with minus the lever along the first heading."""
-    zero = torch.zeros_like(nodes[0][4])
+    zero = torch.zeros_like(nodes[0].m)
     h0, c0 = (start.cov(2, j)[..., None] + zero for j in (2, 3))
-    a0, x0 = later(zero - lever, start.mean[..., 2:3] + zero, h0, zero, exact=exact)
-    source = earlier(a0, x0, zero, h0, c0, zero, exact=exact)
-    pairs = [[w * p for p in pair_moments(a, x, source)] for w, (a, x, _, _, _) in zip(weights, nodes, strict=True)]
-    return torch.stack([torch.cumsum(_add([p[k] for p in pairs]), -1) for k in (0, 1)])
+    a0, _ = later(zero - lever, start.mean[..., 2:3] + zero, h0, zero, exact=exact)
+    source = earlier(a0, zero - lever, zero, zero, h0, c0, zero, exact=exact)
+    pairs = [pair_moments(node.a, node.x, source) for node in nodes]
+    return torch.stack([torch.cumsum(_sum([p[k] for p in pairs]), -1) for k in (0, 1)])
 
 
 def _before(x: Tensor) -> Tensor:
@@ -142,7 +167,14 @@ def _before(x: Tensor) -> Tensor:
     return torch.nn.functional.pad(torch.cumsum(x[..., :-1], -1), (1, 0))
 
 
-def _add(parts: list[Tensor]) -> Tensor:
+def _total(parts: list[Factors]) -> Factors:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    return total
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
     total = parts[0]
     for part in parts[1:]:
         total = total + part

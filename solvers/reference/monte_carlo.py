@@ -160,8 +160,8 @@ class _Sums:
             # one shift near the mean keeps the sum of squares from cancelling
             self.shift = p.mean(0)
         x, y = (p - self.shift).unbind(-1)
-        self.total = self.total + torch.stack([x.sum(0), y.sum(0)], -1)
-        self.square = self.square + torch.stack([(x * x).sum(0), (x * y).sum(0), (y * y).sum(0)], -1)
+        self.total = self.total + torch.stack([x.sum(0), y.sum(0)], -1).double()
+        self.square = self.square + torch.stack([(x * x).sum(0), (x * y).sum(0), (y * y).sum(0)], -1).double()
         self.count += p.shape[0]
 
     def moments(self, origin: Tensor) -> SampledMoments:

@@ -64,7 +64,6 @@ TABLE |= {
     for entry in registry.entries()
     if not entry.error and "fit" in registry.load(entry.target).verbs
 }
-STEPS = 6
 
 
 @pytest.fixture(params=TABLE)
@@ -94,11 +93,12 @@ def test_solvers_keep_the_protocol(make):
     assert all("units" in solution[k].attrs for k in solution.data_vars)
 
 
-@pytest.mark.parametrize("stop", [1, 3])
-def test_a_resumed_run_equals_the_whole(make, tmp_path, stop):
-    whole, store = iterate(make(), STEPS), CheckpointStore(tmp_path)
+# a step of a case may take a second: two steps at every commit, six with the slow tests
+@pytest.mark.parametrize(("stop", "steps"), [(1, 2), pytest.param(3, 6, marks=pytest.mark.slow)])
+def test_a_resumed_run_equals_the_whole(make, tmp_path, stop, steps):
+    whole, store = iterate(make(), steps), CheckpointStore(tmp_path)
     iterate(make(), stop, checkpoint=store)
-    resumed = iterate(make(), STEPS, checkpoint=store, resume=True)
+    resumed = iterate(make(), steps, checkpoint=store, resume=True)
     assert (resumed.status, resumed.steps) == (whole.status, whole.steps)
     assert resumed.data.identical(whole.data)
     assert resumed.history.identical(whole.history)

@@ -114,6 +114,17 @@ def test_unequal_units_do_not_matter(method, residuals):
 
 
 @pytest.mark.parametrize("method", BOTH)
+def test_units_of_the_unknowns_are_the_largest_column_norms_seen(method, rosenbrock):
+    objective = rosenbrock((3.0, -4.0))
+    solver = method(objective)
+    state, largest = solver.init(), np.zeros(2)
+    for _ in range(5):
+        largest = np.maximum(largest, np.linalg.norm(objective.derivative(state.x), axis=0))
+        state, _ = solver.step(state)
+        np.testing.assert_array_equal(state.scale, largest)
+
+
+@pytest.mark.parametrize("method", BOTH)
 def test_starting_at_the_solution_ends_at_once(method, rosenbrock):
     result, x = solve(method, rosenbrock((1.0, 1.0)))
     assert (result.status, result.steps) == (Status.CONVERGED, 1)

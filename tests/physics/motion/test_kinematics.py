@@ -99,9 +99,7 @@ def test_unrolled_inputs_are_the_moments_without_noise(formulation, integrator, 
     dt = torch.linspace(0.05, 0.2, 12, dtype=torch.float64)
     path = unroll(formulation, start, inputs, dt, integrator=integrator, lever=lever, wheelbase=2.6)
     certain = Inputs(inputs, White(torch.zeros_like(inputs)))
-    moments = propagate(
-        formulation, Start(start), certain, dt, integrator=integrator, lever=lever, wheelbase=2.6
-    )
+    moments = propagate(formulation, Start(start), certain, dt, integrator=integrator, lever=lever, wheelbase=2.6)
     torch.testing.assert_close(path[:, :2], moments.mean, rtol=1e-12, atol=1e-12)
     if moments.heading is not None:
         torch.testing.assert_close(path[:, 2], moments.heading[:, 0], rtol=1e-12, atol=1e-12)

@@ -163,5 +163,5 @@ def test_a_limited_steering_angle_against_its_own_simulation():
 
 @pytest.mark.parametrize(("wheelbase", "limit"), [(0.0, 1.0), (-2.0, 1.0), (math.inf, 1.0), (2.5, 0.0), (2.5, 1.6)])
 def test_impossible_geometry_is_refused(wheelbase, limit):
-    with pytest.raises(ConfigError, match="wheelbase: got|steering limit: got"):
+    with pytest.raises(ConfigError, match=r"wheelbase: got|steering limit: got"):
         curvature_of_steering(values(0.1), values(0.1), wheelbase, limit)

@@ -114,7 +114,9 @@ def single(x):
     return x.to(torch.float32)
 
 
-@pytest.mark.parametrize(("spread", "steps"), [((1.0, 0.1), 800), ((1.0, 0.5), 800), ((0.3, 0.02), 800), ((2.0, 1.0), 80)])
+@pytest.mark.parametrize(
+    ("spread", "steps"), [((1.0, 0.1), 800), ((1.0, 0.5), 800), ((0.3, 0.02), 800), ((2.0, 1.0), 80)]
+)
 @pytest.mark.parametrize("integrator", ["euler", "hold"])
 def test_single_precision_a_thousand_kilometres_away(integrator, spread, steps):
     # exactly representable in both precisions, so that only the arithmetic differs

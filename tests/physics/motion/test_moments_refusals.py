@@ -41,7 +41,7 @@ def test_combinations_without_meaning(formulation, inputs, options, message):
 
 @pytest.mark.parametrize("dt", [0.0, -0.1, torch.full((4,), 0.1), torch.tensor([0.1, 0.0, 0.1]), float("nan")])
 def test_wrong_steps(dt):
-    with pytest.raises(SpaceError, match="time_step: got .*, expected a positive number of seconds, or 3 of them"):
+    with pytest.raises(SpaceError, match=r"time_step: got .*, expected a positive number of seconds, or 3 of them"):
         propagate("velocity", START, WHITE, dt)
 
 
@@ -77,7 +77,7 @@ def test_forecasts_refuse_other_states():
     ones = torch.ones(2)
     with pytest.raises(SpaceError, match=r"forecast: got mean \(5,\), covariance \(6, 6\)"):
         forecast(torch.zeros(5), torch.eye(6), ones, ones, 3, 0.1)
-    with pytest.raises(SpaceError, match="time_constant: got .* expected two positive times"):
+    with pytest.raises(SpaceError, match=r"time_constant: got .* expected two positive times"):
         forecast(torch.zeros(6), torch.eye(6), ones, torch.tensor([1.0, 0.0]), 3, 0.1)
 
 

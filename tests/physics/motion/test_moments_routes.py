@@ -9,6 +9,7 @@ import torch
 from retrodict.physics.motion.gaussian_path import accelerated_path, dense_moments
 from retrodict.physics.motion.inputs import Autoregressive, Constant, Dense, Inputs, White
 from retrodict.physics.motion.integrators import INTEGRATORS, rule
+from retrodict.physics.motion.kinematics import unroll
 from retrodict.physics.motion.moments import propagate
 from retrodict.physics.motion.state import Start
 from retrodict.solvers.reference.moment_loops import extended_kalman_loop
@@ -95,10 +96,43 @@ def test_the_linear_form_is_the_extended_kalman_loop(curvature, batch):
     same(closed, loop, 1e-12)
 
 
+@pytest.mark.parametrize("lever", [0.0, 1.7])
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+@pytest.mark.parametrize("formulation", ["acceleration", "acceleration-yaw-rate", "acceleration-curvature"])
+def test_the_linear_form_is_the_jacobian_of_the_path(formulation, integrator, lever):
+    # J S J' with J by automatic differentiation of the deterministic path, for every law and a linked start
+    start, inputs, dt = drawn(15, steps=8)
+    if formulation == "acceleration":
+        lever = 0.0
+    scale = 0.1 if formulation == "acceleration-curvature" else 1.0
+    mean = inputs.mean * torch.tensor([1.0, scale], dtype=torch.float64)
+    std, tau = torch.tensor([0.8, 0.2 * scale], dtype=torch.float64), torch.tensor([0.7, 2.0], dtype=torch.float64)
+
+    def positions(begin, path):
+        return unroll(formulation, begin, path, dt, integrator=integrator, lever=lever)[:, :2]
+
+    by_start, by_input = torch.autograd.functional.jacobian(positions, (start.mean, mean))
+    by_input = by_input.mT.flatten(-2)  # channel by channel
+    for law in (White(inputs.law.std * std, inputs.law.correlation), Autoregressive(std, tau), Constant(std)):
+        a, cross, b = (x.expand(8, 8) for x in law.blocks(torch.cumsum(dt, 0) - dt))
+        joint = torch.cat([torch.cat([a, cross], 1), torch.cat([cross.T, b], 1)])
+        expected = by_start @ start.covariance @ by_start.mT + by_input @ joint @ by_input.mT
+        ours = propagate(formulation, start, Inputs(mean, law), dt, mode="linear", integrator=integrator, lever=lever)
+        torch.testing.assert_close(ours.covariance, expected, rtol=1e-11, atol=1e-12)
+
+
+class Driven(ExtendedKalmanFilter):
+    """The peer with a non-linear step, set from outside."""
+
+    def predict_x(self, u=0):
+        del u
+        self.x = self.to
+
+
 def test_the_linear_form_is_the_peers_extended_kalman_filter():
     start, inputs, dt = drawn(12)
     x, P = start.mean.numpy().copy(), start.covariance.numpy().copy()
-    peer = ExtendedKalmanFilter(dim_x=4, dim_z=2, dim_u=2)
+    peer = Driven(dim_x=4, dim_z=2, dim_u=2)
     peer.x, peer.P = x[:, None], P
     ours = propagate("acceleration-yaw-rate", start, inputs, dt, mode="linear", integrator="euler")
     a, cross, b = (v.numpy() for v in inputs.law.variances())
@@ -109,7 +143,7 @@ def test_the_linear_form_is_the_peers_extended_kalman_filter():
         gain = np.array([[0, 0], [0, 0], [0, h], [h, 0]])
         peer.Q = gain @ np.array([[a[t], cross[t]], [cross[t], b[t]]]) @ gain.T
         moved = peer.x + h * np.array([speed * c, speed * s, turn, rate])[:, None]
-        peer.predict_x = lambda u=0, to=moved: setattr(peer, "x", to)
+        peer.to = moved
         peer.predict()
         np.testing.assert_allclose(ours.mean[t].numpy(), peer.x[:2, 0], rtol=1e-12, atol=1e-10)
         np.testing.assert_allclose(ours.covariance[t].numpy(), peer.P[:2, :2], rtol=1e-11, atol=1e-12)

@@ -116,11 +116,7 @@ def simulate(config: Calibration, seeds: Seeds) -> xr.Dataset:
         "coverage": (by, share, {"units": "1", "long_name": "share of windows inside the nominal ellipse"}),
         "coverage_lower": (by, low, {"units": "1", "long_name": "95 % band, resampling tracks"}),
         "coverage_upper": (by, high, {"units": "1", "long_name": "95 % band, resampling tracks"}),
-        "nll": (
-            by[:2],
-            np.stack([np.nanmean(f.nll, 0) for f in fits.values()]),
-            {"units": "nat", "long_name": "mean negative log-likelihood"},
-        ),
+        "nll": (by[:2], nll, {"units": "nat", "long_name": "mean negative log-likelihood"}),
         "windows": ("horizon", seen.sum(0), {"units": "1"}),
         "tracks": ("horizon", counted, {"units": "1"}),
         "factor": (
@@ -180,6 +176,7 @@ def _coverage_figure(data: xr.Dataset) -> Figure:
     from retrodict.cases.plots import canvas
 
     figure, axes = canvas(1, 2, 10.0, 3.8)
+    axes = axes.ravel()
     nine = data.sel(level=0.9)
     for method in map(str, data["method"].values):
         one, colour = nine.sel(method=method), _COLOURS[method]
@@ -207,7 +204,7 @@ def _reliability_figure(data: xr.Dataset) -> Figure:
     from retrodict.cases.plots import canvas
 
     figure, axes = canvas(1, data.sizes["horizon"], 2.2 * data.sizes["horizon"], 2.7)
-    for j, ax in enumerate(np.atleast_1d(axes)):
+    for j, ax in enumerate(np.ravel(axes)):
         ax.plot([0, 1], [0, 1], color=DATA, linewidth=0.8)
         for method in (METHODS[0], METHODS[3]):
             one = data.sel(method=method).isel(horizon=j)
@@ -226,7 +223,7 @@ def _reliability_figure(data: xr.Dataset) -> Figure:
             ylim=(0.2, 1.02),
             xlabel="nominal",
         )
-    np.atleast_1d(axes)[0].set_ylabel("empirical")
+    np.ravel(axes)[0].set_ylabel("empirical")
     return figure
 
 
@@ -237,10 +234,12 @@ case: Case[Calibration] = Case(
     Config=Calibration,
     simulate=simulate,
     presets={
-        "smoke": {"stride": 10, "fit_steps": 12, "max_steps": 12, "baselines": False},
+        "smoke": {"stride": 10, "fit_steps": 12, "baselines": False},
         "paper": {"folds": 5, "longest": 8.0},
     },
     problem=problem,
+    # overlapping windows make a composite likelihood, whose curvature is no information matrix
+    posterior=lambda _problem, _at: None,
     checks=checks,
     figures={
         "Coverage of 90 % ellipses and likelihood on tracks not used for fitting": _coverage_figure,

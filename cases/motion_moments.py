@@ -337,7 +337,7 @@ def models() -> Mapping[str, tuple[Differentiable, Tree]]:
     rng = np.random.default_rng(0)
     out: dict[str, tuple[Differentiable, Tree]] = {}
     for formulation in FORMULATIONS:
-        scale = np.array([0.3, {"acceleration-steering": 0.5, "acceleration-curvature": 0.2}.get(formulation, 0.3)])
+        scale = np.array([0.3, {"acceleration-steering": 1.0, "acceleration-curvature": 0.2}.get(formulation, 0.3)])
         point = {
             "start": np.array([1.0, -2.0, 0.4, 8.0]),
             "inputs": rng.standard_normal((8, 2)) * 0.3 * scale,

@@ -206,11 +206,14 @@ def _log_figure(data: xr.Dataset) -> Figure:
 
     figure, axes = canvas(3, 1, 8.0, 5.4)
     for ax, name, label in zip(
-        axes, ("speed", "steering", "yaw_rate"), ("speed (m/s)", "steering (rad)", "yaw rate (rad/s)"), strict=True
+        axes.ravel(),
+        ("speed", "steering", "yaw_rate"),
+        ("speed (m/s)", "steering (rad)", "yaw rate (rad/s)"),
+        strict=True,
     ):
         ax.plot(data["time"], data[name][0], color=DATA, linewidth=0.9)
         ax.set_ylabel(label)
-    axes[-1].set_xlabel("time (s)")
+    axes.ravel()[-1].set_xlabel("time (s)")
     return figure
 
 
@@ -221,6 +224,7 @@ def _residual_figure(outcome: FitOutcome) -> Figure:
     term = outcome.problem.terms[0].fn
     at = outcome.problem.space.from_dataset(outcome.result.data)
     figure, axes = canvas(1, 2, 9.0, 3.4)
+    axes = axes.ravel()
     axes[0].plot(term.model.apply(at)["residual"], ".", color=MODEL, markersize=3)
     axes[0].set(xlabel="sample", ylabel="residual (standard deviations)", title="fitted delay")
     axes[1].plot(term.model.apply({**at, "delay": np.array(0.0)})["residual"], ".", color=WHITE, markersize=3)

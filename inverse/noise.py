@@ -203,12 +203,12 @@ class StudentT:
         return float(np.sum(0.5 * (nu + 1) * np.log1p(z**2 / nu) + np.log(scale) - constant))
 
     def whiten(self, y: Floats, f: Floats, mask: Mask) -> Whitened:
-        """Return the iteratively re-weighted residual: the gradient is exact, the curvature positive."""
+        """Return the score over the root of the Fisher information ``(nu + 1) / (nu + 3) / scale^2``."""
         scale = np.broadcast_to(np.asarray(self.scale, float), y.shape)
         z = np.where(mask, f - np.where(mask, y, 0.0), 0.0) / scale
-        root = np.sqrt((self.nu + 1) / (self.nu + z**2))
-        weight = mask * root / scale
-        return Whitened(root * z * mask, lambda df: weight * df, lambda r: weight * r)
+        root = mask * np.sqrt((self.nu + 1) / (self.nu + 3)) / scale
+        score = (self.nu + 1) * z / (self.nu + z**2) * mask
+        return Whitened(score * np.sqrt((self.nu + 3) / (self.nu + 1)), lambda df: root * df, lambda r: root * r)
 
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
         """Return ``f`` plus noise."""

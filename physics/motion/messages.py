@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.errors import ConfigError, expected
-from retrodict.physics.motion.curvature import linear_curvature_moments
 from retrodict.physics.motion.inputs import Inputs, White
 from retrodict.physics.motion.integrators import Rule
 from retrodict.physics.motion.state import Moments, Start
@@ -168,9 +167,27 @@ def exact_curvature_moments(start: Start, inputs: Inputs, dt: Tensor, rule: Rule
     path, m, q = (torch.stack([row[i] for row in rows], -1) for i in range(3))
     single = start.mean.dtype
     entries = torch.stack([m + q.real, q.imag, q.imag, m - q.real], -1).to(single) * 0.5
-    linear = linear_curvature_moments(start, inputs, dt, rule, lever=lever)
     displacement = torch.view_as_real(path.resolve_conj()).to(single)
-    return Moments(start.mean[..., :2], displacement, entries.unflatten(-1, (2, 2)), linear.heading, linear.speed)
+    heading, speed = _ends(start, inputs, dt, curved=rule.curved)
+    return Moments(start.mean[..., :2], displacement, entries.unflatten(-1, (2, 2)), heading, speed)
+
+
+def _ends(start: Start, inputs: Inputs, dt: Tensor, *, curved: bool) -> Pair:
+    """Return mean and variance of heading and speed after each step, linearised; shape (..., T, 2)."""
+    va, _, vk = inputs.law.variances()
+    rate, bend = inputs.mean.unbind(-1)
+    n = dt.numel()
+    whole = torch.tril(dt.expand(n, n))
+    # distance within each step (row) for a unit of acceleration in each (column)
+    by_a = dt[:, None] * torch.tril(whole, -1) + (0.5 if curved else 0.0) * torch.diag(dt * dt)
+    length = start.mean[..., 3:4] * dt + rate @ by_a.T
+    turn_v, turn_a = torch.cumsum(bend * dt, -1), torch.cumsum(bend[..., None] * by_a, -2)
+    hh, hv, vv = (start.cov(i, j)[..., None] for i, j in ((2, 2), (2, 3), (3, 3)))
+    h = hh + 2 * hv * turn_v + vv * turn_v**2 + (turn_a**2 * va[..., None, :]).sum(-1)
+    heading = start.mean[..., 2:3] + torch.cumsum(bend * length, -1), h + torch.cumsum(length**2 * vk, -1)
+    speed = start.mean[..., 3:4] + rate @ whole.T, vv + va @ (whole**2).T
+    heading_out, speed_out = (torch.stack(torch.broadcast_tensors(*pair), -1) for pair in (heading, speed))
+    return heading_out, speed_out
 
 
 def _at(channels: list[Tensor], i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -206,13 +223,15 @@ class _Sweep:
         one = self.waves.order(1, 1)
         pairs = _Message(one.log_z, one.m, one.p, 1j * (s[0, 2] + j * s[1, 2]), s[0, 3] + j * s[1, 3])
         self.path = zero[..., 0]
-        self.raw_m, self.raw_q = (s[0, 0] + s[1, 1])[..., 0], (s[0, 0] - s[1, 1] + 2j * s[0, 1])[..., 0]
+        # centred second moments; products of means are taken off step by step, where they are small
+        self.m, self.q = (s[0, 0] + s[1, 1])[..., 0], (s[0, 0] - s[1, 1] + 2j * s[0, 1])[..., 0]
         if lever:
             # minus the lever along the first heading is the second
             seen = pairs.carried()
-            self.path = self.path - lever * torch.exp(one.log_z[0])[..., 0]
-            self.raw_m = self.raw_m + lever**2 - 2 * lever * seen[0].real
-            self.raw_q = self.raw_q + lever**2 * torch.exp(self.waves.log_z[2])[..., 0] - 2 * lever * seen[1]
+            first, twice = (torch.exp(self.waves.log_z[k])[..., 0] for k in (1, 2))
+            self.path = self.path - lever * first
+            self.m = self.m + lever**2 * (1 - (first * first.conj()).real) - 2 * lever * seen[0].real
+            self.q = self.q + lever**2 * (twice - first * first) - 2 * lever * seen[1]
             ends = self.waves.order(0, 2)
             pairs = pairs.joined(_Message(ends.log_z, ends.m, ends.p, none[:2] - lever, none[:2]))
         self.pairs = pairs
@@ -225,7 +244,7 @@ class _Sweep:
         ]
         whole, onward = step.distance(1.0), step.speed(1.0)
         ends, one = self.waves.order(0, 2), self.waves.order(1)
-        raw, fresh = torch.zeros_like(self.pairs.m[..., 0]), []
+        raw, fresh, jump = torch.zeros_like(self.pairs.m[..., 0]), [], torch.zeros_like(self.path)
         for i, (c, w, arc, speed) in enumerate(nodes):
             # at the very start of a step nothing has been travelled yet
             here = self.pairs if c == 0.0 else step.tilt(self.pairs, arc, speed)
@@ -237,8 +256,10 @@ class _Sweep:
             new = step.tilt(step.carry(ends, speed), self._arc(whole, arc), onward, shared=speed[1])
             fresh.append(new.weighted(w))
             wave = one if c == 0.0 else step.tilt(one, arc, speed)
-            self.path = self.path + (w * torch.exp(wave.log_z) * wave.m)[0, ..., 0]
-        self.raw_m, self.raw_q = self.raw_m + raw[0].real, self.raw_q + raw[1]
+            jump = jump + (w * torch.exp(wave.log_z) * wave.m)[0, ..., 0]
+        self.m = self.m + (raw[0] - jump * (2 * self.path + jump).conj()).real
+        self.q = self.q + (raw[1] - jump * (2 * self.path + jump))
+        self.path = self.path + jump
         self.pairs = step.tilt(self.pairs, whole, onward).joined(*fresh)
         self.waves = step.tilt(self.waves, whole, onward, self.k)
 
@@ -248,14 +269,14 @@ class _Sweep:
 
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean displacement and centred second moments of the reference point."""
-        path, m, q = self.path, self.raw_m, self.raw_q
+        path, m, q = self.path, self.m, self.q
         if self.lever:
-            seen = self.pairs.carried()
-            end = torch.exp(self.waves.log_z)[..., 0]
-            m = m + 2 * self.lever * seen[0].real + self.lever**2
-            q = q + 2 * self.lever * seen[1] + self.lever**2 * end[2]
-            path = path + self.lever * end[1]
-        return path, m - (path * path.conj()).real, q - path * path
+            last, twice = (torch.exp(self.waves.log_z[k])[..., 0] for k in (1, 2))
+            down, up = self.pairs.carried()
+            m = m + 2 * self.lever * (down - path.conj() * last).real + self.lever**2 * (1 - (last * last.conj()).real)
+            q = q + 2 * self.lever * (up - path * last) + self.lever**2 * (twice - last * last)
+            path = path + self.lever * last
+        return path, m, q
 
 
 _ENTRIES = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 2), (2, 3), (3, 3))

@@ -121,6 +121,18 @@ def test_the_linear_form_is_the_jacobian_of_the_path(formulation, integrator, le
         torch.testing.assert_close(ours.covariance, expected, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_heading_and_speed_with_random_curvature_are_those_of_the_linear_form(integrator):
+    for batch in ((), (3,)):
+        start, inputs, dt = drawn(16, batch=batch, linked=False)
+        exact, linear = (
+            propagate("acceleration-curvature", start, inputs, dt, mode=mode, integrator=integrator)
+            for mode in ("exact", "linear")
+        )
+        torch.testing.assert_close(exact.heading, linear.heading, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(exact.speed, linear.speed, rtol=1e-12, atol=1e-12)
+
+
 class Driven(ExtendedKalmanFilter):
     """The peer with a non-linear step, set from outside."""
 

@@ -86,7 +86,7 @@ class Setting:
 
 def _root(matrix: Tensor) -> Tensor:
     """Return a square root that also serves singular covariances, largest components first."""
-    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = map(torch.as_tensor, torch.linalg.eigh(matrix))
     return (vectors * values.clamp(min=0).sqrt()).flip(-1)
 
 

@@ -179,7 +179,7 @@ def _coverage_figure(data: xr.Dataset) -> Figure:
     axes = axes.ravel()
     nine = data.sel(level=0.9)
     for method in map(str, data["method"].values):
-        one, colour = nine.sel(method=method), _COLOURS[method]
+        one, colour = nine.sel({"method": method}), _COLOURS[method]
         axes[0].plot(one["horizon"], 100 * one["coverage"], "o-", color=colour, label=method, markersize=4)
         if method in (METHODS[0], METHODS[3]):
             axes[0].fill_between(
@@ -190,7 +190,7 @@ def _coverage_figure(data: xr.Dataset) -> Figure:
                 alpha=0.15,
                 linewidth=0,
             )
-        axes[1].plot(one["horizon"], data["nll"].sel(method=method), "o-", color=colour, markersize=4)
+        axes[1].plot(one["horizon"], data["nll"].sel({"method": method}), "o-", color=colour, markersize=4)
     axes[0].axhspan(85, 95, color="#edae49", alpha=0.2, linewidth=0)
     axes[0].axhline(90, color=DATA, linewidth=0.8)
     axes[0].set(xlabel="horizon (s)", ylabel="windows inside the 90 % ellipse (%)", ylim=(55, 101))
@@ -207,7 +207,7 @@ def _reliability_figure(data: xr.Dataset) -> Figure:
     for j, ax in enumerate(np.ravel(axes)):
         ax.plot([0, 1], [0, 1], color=DATA, linewidth=0.8)
         for method in (METHODS[0], METHODS[3]):
-            one = data.sel(method=method).isel(horizon=j)
+            one = data.sel({"method": method}).isel(horizon=j)
             ax.plot(data["level"], one["coverage"], "o-", color=_COLOURS[method], markersize=3)
             ax.fill_between(
                 data["level"],

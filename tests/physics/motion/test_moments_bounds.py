@@ -60,6 +60,16 @@ def test_the_bound_for_white_yaw_noise_in_closed_form():
     assert exact.linear_bias[-1].item() == pytest.approx(closed, rel=1e-12)
 
 
+def test_a_lever_adds_half_its_length_times_the_heading_variances_to_the_bound():
+    driven = Inputs(torch.zeros(5, 2, dtype=torch.float64), White(values(0, 0.3).expand(5, 2)))
+    start = Start(values(0, 0, 0, 6), torch.diag(values(0, 0, 0.02, 0)))
+    without, ahead = (
+        propagate("acceleration-yaw-rate", start, driven, 0.1, lever=lever).linear_bias for lever in (0.0, -1.5)
+    )
+    spread = 0.02 + 0.03**2 * torch.arange(1, 6, dtype=torch.float64)
+    torch.testing.assert_close(ahead - without, 0.75 * (spread + 0.02), rtol=1e-12, atol=1e-14)
+
+
 @given(mean=st.floats(-4, 4), std=st.floats(1e-3, 1.5))
 @settings(deadline=None, max_examples=80)
 def test_the_mean_cosine_and_its_variance(mean, std):
@@ -119,11 +129,11 @@ def limited_moments(mean, std, limit):
 @pytest.mark.parametrize(
     ("mean", "std", "limit", "accuracy"),
     [
-        (0.3, 0.02, 1.0, 1e-9),
-        (-0.3, 0.05, 1.0, 1e-6),
-        (0.3, 0.1, 1.0, 1e-3),
-        (0.0, 0.15, 1.0, 2e-3),
-        (0.6, 0.3, 0.7, 0.1),
+        (0.3, 0.02, 1.0, 1e-12),
+        (-0.3, 0.05, 1.0, 1e-12),
+        (0.3, 0.1, 1.0, 1e-11),
+        (0.0, 0.15, 1.0, 1e-11),
+        (0.6, 0.3, 0.7, 0.02),
     ],
 )
 def test_the_curvature_of_a_steering_angle_is_the_quadrature(mean, std, limit, accuracy):

@@ -21,7 +21,12 @@ __all__ = ["Finding", "doctor", "verify_manifest"]
 
 _OLDEST = (3, 11)
 # Distributions whose import name is another one.
-_IMPORTS = {"python-casacore": "casacore.tables", "dask": "dask.distributed", "PyWavelets": "pywt"}
+_IMPORTS = {
+    "PyWavelets": "pywt",
+    "dask": "dask.distributed",
+    "google-crc32c": "google_crc32c",
+    "python-casacore": "casacore.tables",
+}
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset:
     -------
     xarray.Dataset
         Over ``misfit`` (``term/variable``): ``chi2`` (sum of squared whitened residuals), ``count``,
-        ``autocorrelation`` (lag 1 along the last axis), ``whiteness_p``, ``normality_p`` and ``verdict``; attributes
+        ``autocorrelation`` (lag 1 along dimension ``time``, else the last), ``whiteness_p``, ``normality_p`` and ``verdict``; attributes
         ``chi2``, ``degrees_of_freedom``, ``reduced_chi2`` and ``chi2_p`` for the whole, where the number of degrees of
         freedom counts data minus unknowns that data determine.
 
@@ -92,6 +92,11 @@ def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset:
         for name in obs.space:
             mask = obs.mask[name]
             residual = obs.noise[name].whiten(obs.values[name], np.asarray(f[name], float), mask).residual
+            dims = obs.space[name].dims
+            if "time" in dims:
+                # one series after the other, so that neighbours are neighbours in time
+                residual = np.moveaxis(residual, dims.index("time"), -1)
+                mask = np.moveaxis(mask, dims.index("time"), -1)
             rows.append((f"{term.name}/{name}", *_describe(residual, mask)))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     names = ("chi2", "count", "autocorrelation", "whiteness_p", "normality_p", "verdict")

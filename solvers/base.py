@@ -43,7 +43,7 @@ _MESSAGES = {
     Status.CONVERGED: "The stopping criterion was met.",
     Status.MAX_STEPS: "The largest number of steps was reached before the stopping criterion.",
     Status.DIVERGED: "The iterates grew without bound.",
-    Status.NON_FINITE: "A metric or the state became NaN or infinite; the last finite state was kept.",
+    Status.NON_FINITE: "A metric became NaN or infinite; the state before it was kept.",
     Status.STALLED: "No further progress was possible at this precision, and the stopping criterion was not met.",
     Status.INTERRUPTED: "A signal stopped the solve; a checkpoint was written where a store was given.",
     Status.FAILED: "The method gave up; see the log.",

@@ -127,7 +127,7 @@ def score(
     exists = tracks.valid[row[:, None], at] & torch.as_tensor(present[:, None] + np.array(horizons) < last)
     index = [h - 1 for h in horizons]
     gap = tracks.measured[row[:, None], at, :2] - moments.mean[:, index]
-    covariance = moments.covariance[:, index] + law.position_noise**2 * torch.eye(2, dtype=gap.dtype)
+    covariance = moments.covariance[:, index] + law.position_noise**2 * torch.eye(2, dtype=gap.dtype, device=gap.device)
     distance = (gap[..., None, :] @ torch.linalg.solve(covariance, gap[..., None]))[..., 0, 0]
     return Windows(row, present, distance, torch.logdet(covariance), exists)
 

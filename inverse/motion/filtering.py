@@ -122,7 +122,7 @@ def _wrap(x: Tensor, angles: tuple[int, ...]) -> Tensor:
     """Wrap the angle components of a difference to (-pi, pi]."""
     if not angles:
         return x
-    mask = torch.zeros(x.shape[-1], dtype=torch.bool)
+    mask = torch.zeros(x.shape[-1], dtype=torch.bool, device=x.device)
     mask[list(angles)] = True
     return torch.where(mask, torch.remainder(x + math.pi, 2 * math.pi) - math.pi, x)
 
@@ -265,8 +265,8 @@ def kalman_filter(
     if now > times[0]:
         raise DataError(expected("start_time", now, f"no later than the first measurement at {times[0]}"))
     rows: list[tuple[Tensor, ...]] = []
-    nll = torch.zeros(mean.shape[:-1], dtype=mean.dtype)
-    eye = jitter * torch.eye(mean.shape[-1], dtype=mean.dtype)
+    nll = torch.zeros(mean.shape[:-1], dtype=mean.dtype, device=mean.device)
+    eye = jitter * torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)
     try:
         for m in measurements:
             cross = torch.zeros_like(covariance)
@@ -290,7 +290,7 @@ def kalman_filter(
         ) from error
     columns = [torch.stack(c) for c in zip(*rows, strict=True)]
     means, covariances, priors, spreads, crosses, chi2s = columns
-    stamps = torch.tensor(times, dtype=mean.dtype)
+    stamps = torch.tensor(times, dtype=mean.dtype, device=mean.device)
     return Filtered(stamps, means, covariances, priors, spreads, crosses, nll, chi2s, model.angles)
 
 

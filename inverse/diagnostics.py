@@ -65,9 +65,9 @@ def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset:
     -------
     xarray.Dataset
         Over ``misfit`` (``term/variable``): ``chi2`` (sum of squared whitened residuals), ``count``,
-        ``autocorrelation`` (lag 1 along dimension ``time``, else the last), ``whiteness_p``, ``normality_p`` and ``verdict``; attributes
-        ``chi2``, ``degrees_of_freedom``, ``reduced_chi2`` and ``chi2_p`` for the whole, where the number of degrees of
-        freedom counts data minus unknowns that data determine.
+        ``autocorrelation`` (lag 1 along dimension ``time``, else the last), ``whiteness_p``, ``normality_p`` and
+        ``verdict``; attributes ``chi2``, ``degrees_of_freedom``, ``reduced_chi2`` and ``chi2_p`` for the whole,
+        where the number of degrees of freedom counts data minus unknowns that data determine.
 
     Examples
     --------

@@ -234,7 +234,7 @@ case: Case[Calibration] = Case(
     Config=Calibration,
     simulate=simulate,
     presets={
-        "smoke": {"stride": 10, "fit_steps": 12, "baselines": False},
+        "smoke": {"baselines": False},
         "paper": {"folds": 5, "longest": 8.0},
     },
     problem=problem,

@@ -108,7 +108,7 @@ def test_conformal_factor_gives_the_level_and_is_scale_free():
 
 @pytest.mark.slow
 def test_bundled_tracks_are_covered_on_unseen_windows():
-    found = cross_fit(bundled_batch(), first_guess(), [10, 30, 50], stride=10, max_steps=12)
+    found = cross_fit(bundled_batch(), first_guess(), [10, 30, 50])
     assert np.all(np.abs(found.coverage(0.9) - 0.9) <= 0.05)
     assert len(set(found.track)) == 60
 

@@ -43,7 +43,7 @@ def curvature_path(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -> Gaus
     """
     steps, nodes = dt.numel(), len(rule.fractions)
     node, end = integrals(dt, rule)
-    r_a, r_ak, r_k = inputs.law.blocks(torch.cumsum(dt, 0) - dt)
+    r_a, r_ak, r_k = inputs.law.blocks(dt)
     rate, bend = inputs.mean[..., 0], inputs.mean[..., 1]
     v0 = start.mean[..., 3:4]
     before = end - torch.diag(dt)

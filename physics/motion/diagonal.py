@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.motion.inputs import Inputs
+from retrodict.physics.motion.integrators import sum_before
 from retrodict.physics.motion.state import Moments, Start
 
 __all__ = ["diagonal_moments"]
@@ -53,27 +54,23 @@ def diagonal_moments(formulation: str, start: Start, inputs: Inputs, dt: Tensor)
         if formulation == "velocity":
             jump, spread = [first, second], [va + nothing, vb + nothing]
         else:
-            jump = [start.mean[..., 2 + i, None] + _before(u * dt) for i, u in enumerate((first, second))]
-            spread = [s[2 + i] + _before((v + nothing) * sq) for i, v in enumerate((va, vb))]
+            jump = [start.mean[..., 2 + i, None] + sum_before(u * dt) for i, u in enumerate((first, second))]
+            spread = [s[2 + i] + sum_before((v + nothing) * sq) for i, v in enumerate((va, vb))]
         return _assemble(start, dt, jump, spread, s, None, None)
     if formulation == "speed-heading":
         m, n, w, h = first, second, va + nothing, vb + nothing
     else:
-        m = start.mean[..., 3:4] + _before(first * dt)
-        w = s[3] + _before((va + nothing) * sq)
+        m = start.mean[..., 3:4] + sum_before(first * dt)
+        w = s[3] + sum_before((va + nothing) * sq)
         curved = formulation == "acceleration-curvature"
-        n = start.mean[..., 2:3] + _before((m * second if curved else second) * dt)
-        h = s[2] + _before((second**2 * w + m**2 * vb if curved else vb + nothing) * sq)
+        n = start.mean[..., 2:3] + sum_before((m * second if curved else second) * dt)
+        h = s[2] + sum_before((second**2 * w + m**2 * vb if curved else vb + nothing) * sq)
     c, n_ = torch.cos(n), torch.sin(n)
     jump = [m * c, m * n_]
     spread = [c**2 * w + n_**2 * m**2 * h, n_**2 * w + c**2 * m**2 * h]
     if formulation == "speed-heading":
         spread = [spread[0] + n_**2 * w * h, spread[1] + c**2 * w * h]
     return _assemble(start, dt, jump, spread, s, (n, h), (m, w))
-
-
-def _before(x: Tensor) -> Tensor:
-    return torch.cumsum(x, -1) - x
 
 
 def _assemble(

@@ -97,9 +97,8 @@ def accelerated_path(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -> Ga
     >>> torch.diagonal(path.V)
     tensor([0., 1., 4.])
     """
-    times = torch.cumsum(dt, 0) - dt
     node, end = integrals(dt, rule)
-    r_a, r_aw, r_w = inputs.law.blocks(times)
+    r_a, r_aw, r_w = inputs.law.blocks(dt)
     v0, c0, h0 = (start.cov(i, j)[..., None, None] for i, j in ((3, 3), (2, 3), (2, 2)))
     V, H, C = v0 + node @ r_a @ node.T, h0 + node @ r_w @ node.T, c0 + node @ r_aw @ node.T
     ends = Ends(
@@ -142,8 +141,7 @@ def direct_path(inputs: Inputs, dt: Tensor) -> GaussianPath:
     >>> torch.equal(path.V, torch.eye(3))
     True
     """
-    times = torch.cumsum(dt, 0) - dt
-    V, C, H = inputs.law.blocks(times)
+    V, C, H = inputs.law.blocks(dt)
     m, n = inputs.mean.unbind(-1)
     ends = Ends(n, torch.diagonal(H, dim1=-2, dim2=-1), m, torch.diagonal(V, dim1=-2, dim2=-1))
     nothing = torch.zeros_like(dt)

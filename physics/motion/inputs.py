@@ -40,9 +40,9 @@ class White:
         cross = torch.zeros_like(a) if self.correlation is None else self.correlation * a * b
         return a * a, cross, b * b
 
-    def blocks(self, times: Tensor) -> Blocks:
-        """Return the covariances over time: channel 0, cross (row: channel 0), channel 1; each (..., T, T)."""
-        del times
+    def blocks(self, dt: Tensor) -> Blocks:
+        """Return the covariances over the steps ``dt`` (T,): channel 0, cross, channel 1; each (..., T, T)."""
+        del dt
         first, cross, second = (torch.diag_embed(v) for v in self.variances())
         return first, cross, second
 
@@ -71,11 +71,11 @@ class Autoregressive:
         a, b = self.std.unbind(-1)
         return (a * a)[..., None], torch.zeros_like(a)[..., None], (b * b)[..., None]
 
-    def blocks(self, times: Tensor) -> Blocks:
+    def blocks(self, dt: Tensor) -> Blocks:
         """Return the covariances over time; see `White.blocks`."""
+        times = torch.cumsum(dt, 0) - dt
         gap = (times[:, None] - times[None, :]).abs()
-        lead = times[1] - times[0] if times.numel() > 1 else torch.ones_like(times[0])
-        total = (times[:, None] - times[0]) + (times[None, :] - times[0]) + 2 * lead
+        total = times[:, None] + times[None, :] + 2 * dt[0]
         out = []
         for channel in (0, 1):
             tau = self.time_constant[..., channel, None, None]
@@ -107,9 +107,9 @@ class Constant:
         cross = torch.zeros_like(a) if self.correlation is None else self.correlation * a * b
         return (a * a)[..., None], cross[..., None], (b * b)[..., None]
 
-    def blocks(self, times: Tensor) -> Blocks:
+    def blocks(self, dt: Tensor) -> Blocks:
         """Return the covariances over time; see `White.blocks`."""
-        ones = torch.ones((times.numel(), times.numel()), dtype=times.dtype, device=times.device)
+        ones = torch.ones((dt.numel(), dt.numel()), dtype=dt.dtype, device=dt.device)
         first, cross, second = (v[..., None] * ones for v in self.variances())
         return first, cross, second
 
@@ -131,10 +131,10 @@ class Dense:
         diagonal = torch.diagonal(self.covariance, dim1=-2, dim2=-1)
         return diagonal[..., 0, 0, :], diagonal[..., 0, 1, :], diagonal[..., 1, 1, :]
 
-    def blocks(self, times: Tensor) -> Blocks:
+    def blocks(self, dt: Tensor) -> Blocks:
         """Return the covariances over time; see `White.blocks`."""
-        if self.covariance.shape[-4:] != (2, 2, times.numel(), times.numel()):
-            n = times.numel()
+        if self.covariance.shape[-4:] != (2, 2, dt.numel(), dt.numel()):
+            n = dt.numel()
             raise SpaceError(expected("Dense.covariance", tuple(self.covariance.shape), f"shape (..., 2, 2, {n}, {n})"))
         c = self.covariance
         return c[..., 0, 0, :, :], c[..., 0, 1, :, :], c[..., 1, 1, :, :]

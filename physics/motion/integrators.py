@@ -1,12 +1,15 @@
-"""Rules for the position within a step: where speed and heading are taken, and with what weight."""
+"""Rules for the position within a step: where speed and heading are taken, and with what weight; sums over steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from retrodict.physics.errors import ConfigError, expected
 
-__all__ = ["INTEGRATORS", "Rule", "rule"]
+__all__ = ["INTEGRATORS", "Rule", "rule", "sum_before"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,16 @@ def rule(name: str) -> Rule:
     if name not in INTEGRATORS:
         raise ConfigError(expected("integrator", repr(name), f"one of {sorted(INTEGRATORS)}"))
     return INTEGRATORS[name]
+
+
+def sum_before(x: Tensor) -> Tensor:
+    """Return, for each step of the last axis, the sum over the steps before it.
+
+    Shifted and not subtracted: ``cumsum(x) - x`` would lose digits where one step outweighs those before it.
+
+    Examples
+    --------
+    >>> sum_before(torch.tensor([1.0, 2.0, 4.0]))
+    tensor([0., 1., 3.])
+    """
+    return torch.nn.functional.pad(torch.cumsum(x[..., :-1], -1), (1, 0))

@@ -72,7 +72,7 @@ def acceleration_moments(start: Start, inputs: Inputs, dt: Tensor, rule: Rule) -
 def _linear(start: Start, inputs: Inputs, dt: Tensor, gain: Tensor, *, carry: bool) -> Moments:
     """Moments of ``p_T = p_0 + t_T v_0 + sum gain[T, t] u_t``; without ``carry`` the start's velocity plays no part."""
     elapsed = torch.cumsum(dt, 0) if carry else torch.zeros_like(dt)
-    blocks = inputs.law.blocks(torch.cumsum(dt, 0) - dt)
+    blocks = inputs.law.blocks(dt)
     path = torch.stack([inputs.mean[..., i] @ gain.T + elapsed * start.mean[..., 2 + i, None] for i in (0, 1)], -1)
     entries = []
     for i, j, block in ((0, 0, blocks[0]), (0, 1, blocks[1]), (1, 1, blocks[2])):

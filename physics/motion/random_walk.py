@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.motion.inputs import Inputs, White
-from retrodict.physics.motion.integrators import Rule
+from retrodict.physics.motion.integrators import Rule, sum_before
 from retrodict.physics.motion.pairs import Factors, earlier, later, pair_moments
 from retrodict.physics.motion.polar import Ends, Sums, assemble, start_factors, with_lever
 from retrodict.physics.motion.state import Moments, Start
@@ -113,9 +113,9 @@ class _Walk:
     def of(start: Start, inputs: Inputs, dt: Tensor) -> _Walk:
         va, cross, vw = (v * (dt * dt) for v in inputs.law.variances())
         linked = start.covariance is not None or not isinstance(inputs.law, White) or inputs.law.correlation is not None
-        base = [start.cov(i, j)[..., None] + _before(v) for i, j, v in ((3, 3, va), (2, 3, cross), (2, 2, vw))]
+        base = [start.cov(i, j)[..., None] + sum_before(v) for i, j, v in ((3, 3, va), (2, 3, cross), (2, 2, vw))]
         rate, turn = inputs.mean[..., 0], inputs.mean[..., 1]
-        m, n = start.mean[..., 3:4] + _before(rate * dt), start.mean[..., 2:3] + _before(turn * dt)
+        m, n = start.mean[..., 3:4] + sum_before(rate * dt), start.mean[..., 2:3] + sum_before(turn * dt)
         both = (base[1], cross) if linked else (None, None)
         return _Walk(dt, rate, turn, m, n, (base[0], both[0], base[2]), (va, both[1], vw))
 
@@ -160,11 +160,6 @@ def _first_heading(start: Start, nodes: list[_Node], lever: float, *, exact: boo
     source = earlier(a0, zero - lever, zero, zero, h0, c0, zero, exact=exact)
     pairs = [pair_moments(node.a, node.x, source) for node in nodes]
     return torch.stack([torch.cumsum(_sum([p[k] for p in pairs]), -1) for k in (0, 1)])
-
-
-def _before(x: Tensor) -> Tensor:
-    """Sum over the steps before each one."""
-    return torch.nn.functional.pad(torch.cumsum(x[..., :-1], -1), (1, 0))
 
 
 def _total(parts: list[Factors]) -> Factors:

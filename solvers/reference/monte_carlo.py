@@ -93,7 +93,7 @@ def _root(matrix: Tensor) -> Tensor:
 def _input_root(inputs: Inputs, dt: Tensor) -> tuple[Tensor, Tensor]:
     """Return the roots of both channels over the same 2 T normals, ordered by their share in the integrals."""
     n = inputs.steps
-    first, cross, second = (b.to(dt).expand(n, n) for b in inputs.law.blocks(torch.cumsum(dt, 0) - dt))
+    first, cross, second = (b.to(dt).expand(n, n) for b in inputs.law.blocks(dt))
     integral = torch.tril(dt.expand(n, n))
     kernels = [integral @ block @ integral.T for block in (first, cross, second)]
     if bool((cross == 0).all()):

@@ -61,7 +61,7 @@ def test_cumulative_sums_are_the_dense_double_sums(integrator, lever, exact, cer
 
 
 def as_dense(law, dt):
-    first, cross, second = law.blocks(torch.cumsum(dt, 0) - dt)
+    first, cross, second = law.blocks(dt)
     steps = dt.numel()
     first, cross, second = (b.expand(steps, steps) for b in (first, cross, second))
     return Dense(torch.stack([torch.stack([first, cross]), torch.stack([cross.T, second])]))
@@ -114,7 +114,7 @@ def test_the_linear_form_is_the_jacobian_of_the_path(formulation, integrator, le
     by_start, by_input = torch.autograd.functional.jacobian(positions, (start.mean, mean))
     by_input = by_input.mT.flatten(-2)  # channel by channel
     for law in (White(inputs.law.std * std, inputs.law.correlation), Autoregressive(std, tau), Constant(std)):
-        a, cross, b = (x.expand(8, 8) for x in law.blocks(torch.cumsum(dt, 0) - dt))
+        a, cross, b = (x.expand(8, 8) for x in law.blocks(dt))
         joint = torch.cat([torch.cat([a, cross], 1), torch.cat([cross.T, b], 1)])
         expected = by_start @ start.covariance @ by_start.mT + by_input @ joint @ by_input.mT
         ours = propagate(formulation, start, Inputs(mean, law), dt, mode="linear", integrator=integrator, lever=lever)
@@ -194,3 +194,11 @@ def test_one_start_serves_a_batch_of_inputs_and_the_other_way_round(mode):
     assert moved.displacement.shape == (4, 9, 2)
     alone = propagate("acceleration-yaw-rate", Start(starts.mean[2]), inputs, dt, mode=mode)
     torch.testing.assert_close(moved.covariance.expand(4, 9, 2, 2)[2], alone.covariance, rtol=1e-12, atol=1e-12)
+
+
+def test_one_step_from_a_known_start_has_the_variance_of_that_step():
+    std, tau, dt = torch.tensor([2.0, 0.3]).double(), torch.tensor([1.5, 0.7]).double(), torch.tensor([0.1]).double()
+    first, cross, second = Autoregressive(std, tau, known_start=True).blocks(dt)
+    expected = -(std**2) * torch.expm1(-2 * dt / tau)
+    assert torch.allclose(torch.cat([first[0], second[0]]), expected, rtol=1e-12)
+    assert torch.equal(cross, torch.zeros_like(cross))

@@ -1,50 +1,313 @@
-"""Contract of a PDE as a set of residuals and conditions: what a PINN solves.
+"""Contract of a PDE as residuals and conditions: what a PINN solves.
 
 Equations and maps are different things. A `PDESystem` is what a network is trained on; a `ForwardModel` maps
 parameters to data and is what an estimator inverts. A trained network is not a forward model of the parameters.
+
+A system never differentiates. It is given values and derivatives of its fields at points, whoever computed them: Taylor
+jets of a network, nested automatic differentiation, another library, or a grid. What it needs it declares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
+from retrodict.physics.errors import SolverError, SpaceError, expected
 from retrodict.physics.spaces import Space
 
-__all__ = ["Condition", "PDESystem"]
+__all__ = [
+    "Condition",
+    "Coords",
+    "Derivatives",
+    "Dirichlet",
+    "Field",
+    "Initial",
+    "Key",
+    "Neumann",
+    "PDESystem",
+    "Periodic",
+    "key",
+    "nested_derivatives",
+]
 
-Field = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+Key = tuple[str, ...]
+"""A field and the coordinates it is differentiated by, sorted: ``("u",)``, ``("u", "t")``, ``("u", "x", "x")``."""
+
+Coords = Mapping[str, Tensor]
+Field = Callable[[Coords], Mapping[str, Tensor]]
+Value = Callable[[Coords], Tensor]
 
 
-@dataclass(frozen=True)
-class Condition:
-    """An initial, boundary or interior condition.
+def key(field: str, *coords: str) -> Key:
+    """Return the key of a derivative; the order of differentiation does not matter.
 
     Parameters
     ----------
-    name : str
-        For messages and losses.
-    where : callable
-        Coordinates to a boolean mask: whether a point belongs to the condition.
-    residual : callable
-        ``(fields, coords, params) -> Tensor``; zero where the condition holds.
+    field : str
+        Name of the field.
+    *coords : str
+        Coordinates, in any order.
+
+    Returns
+    -------
+    tuple of str
+        The canonical key.
+
+    Examples
+    --------
+    >>> key("u", "x", "t")
+    ('u', 't', 'x')
+    """
+    return (field, *sorted(coords))
+
+
+class Derivatives(Mapping[Key, Tensor]):
+    """Values and derivatives of fields at points, each of shape (n,).
+
+    Parameters
+    ----------
+    values : Mapping of Key to Tensor
+        Canonical keys, see `key`.
+
+    Examples
+    --------
+    >>> d = Derivatives({("u",): torch.zeros(2), ("u", "t", "x"): torch.ones(2)})
+    >>> d["u", "x", "t"]
+    tensor([1., 1.])
     """
 
-    name: str
-    where: Callable[[Mapping[str, Tensor]], Tensor]
-    residual: Callable[[Field, Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
+    def __init__(self, values: Mapping[Key, Tensor]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str | Key) -> Tensor:
+        wanted = (name,) if isinstance(name, str) else key(*name)
+        try:
+            return self._values[wanted]
+        except KeyError:
+            have = ", ".join(map(str, self._values))
+            raise SpaceError(expected("derivative", wanted, f"one that the system declared: {have}")) from None
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def nested_derivatives(field: Field, coords: Coords, wanted: Sequence[Key]) -> Derivatives:
+    """Differentiate any torch function by nested reverse mode: slow, and what every faster way is held against.
+
+    Parameters
+    ----------
+    field : callable
+        Coordinates, each of shape (n,), to fields, each of shape (n,), point by point.
+    coords : Mapping of str to Tensor
+        The points.
+    wanted : sequence of Key
+        What to compute.
+
+    Returns
+    -------
+    Derivatives
+        With a graph behind them where the field has one.
+
+    Examples
+    --------
+    >>> x = torch.tensor([0.0, 1.0])
+    >>> d = nested_derivatives(lambda c: {"u": c["x"] ** 3}, {"x": x}, [("u",), ("u", "x", "x")])
+    >>> d["u", "x", "x"]
+    tensor([0., 6.], grad_fn=<AddBackward0>)
+    """
+    points = {k: v.detach().clone().requires_grad_() for k, v in coords.items()}
+    known: dict[Key, Tensor] = {(k,): v for k, v in field(points).items()}
+    for target in sorted(map(lambda k: key(*k), wanted), key=len):
+        for length in range(2, len(target) + 1):
+            part = target[:length]
+            if part not in known:
+                known[part] = _slope(known[part[:-1]], points[part[-1]])
+    return Derivatives({key(*k): known[key(*k)] for k in wanted})
+
+
+def _slope(value: Tensor, coordinate: Tensor) -> Tensor:
+    if not value.requires_grad:
+        return torch.zeros_like(coordinate)
+    slope = torch.autograd.grad(value.sum(), coordinate, create_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(coordinate) if slope is None else slope
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A field, and perhaps its rate, where time begins.
+
+    Parameters
+    ----------
+    field : str
+        Name of the field.
+    value : callable
+        Coordinates to values; must be differentiable by torch.
+    rate : callable, optional
+        Coordinates to the time derivative, where it is known.
+    time : str, optional
+        Name of the time coordinate.
+    """
+
+    field: str
+    value: Value
+    rate: Value | None = None
+    time: str = "t"
+
+    @property
+    def name(self) -> str:
+        """For messages and losses."""
+        return f"initial {self.field}"
+
+    @property
+    def face(self) -> tuple[str, str]:
+        """Coordinate and side on which the condition lives."""
+        return self.time, "lower"
+
+    @property
+    def derivatives(self) -> tuple[Key, ...]:
+        """What the residual needs."""
+        return (key(self.field),) if self.rate is None else (key(self.field), key(self.field, self.time))
+
+    def residual(self, d: Derivatives, coords: Coords) -> Tensor:
+        """Return value minus condition, and the rate's behind it where there is one."""
+        gap = d[self.field] - self.value(coords)
+        return gap if self.rate is None else torch.cat([gap, d[self.field, self.time] - self.rate(coords)])
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """All fields and all their derivatives agree on both sides of a coordinate.
+
+    Parameters
+    ----------
+    coord : str
+        Name of the coordinate; its bounds in the system's coordinates are one period.
+    """
+
+    coord: str
+
+    @property
+    def name(self) -> str:
+        """For messages and losses."""
+        return f"periodic {self.coord}"
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """A field on one side of a coordinate.
+
+    Parameters
+    ----------
+    field, coord : str
+        Names.
+    side : str
+        ``"lower"`` or ``"upper"``.
+    value : callable
+        Coordinates to values.
+
+    Raises
+    ------
+    SolverError
+        If the side is neither.
+    """
+
+    field: str
+    coord: str
+    side: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        _check_side(self)
+
+    @property
+    def name(self) -> str:
+        """For messages and losses."""
+        return f"{self.field} at {self.side} {self.coord}"
+
+    @property
+    def face(self) -> tuple[str, str]:
+        """Coordinate and side on which the condition lives."""
+        return self.coord, self.side
+
+    @property
+    def derivatives(self) -> tuple[Key, ...]:
+        """What the residual needs."""
+        return (key(self.field),)
+
+    def residual(self, d: Derivatives, coords: Coords) -> Tensor:
+        """Return value minus condition."""
+        return d[self.field] - self.value(coords)
+
+
+@dataclass(frozen=True)
+class Neumann:
+    """The derivative of a field along a coordinate, on one side of it.
+
+    Parameters
+    ----------
+    field, coord : str
+        Names.
+    side : str
+        ``"lower"`` or ``"upper"``.
+    value : callable
+        Coordinates to the derivative along ``coord`` (not along the outer normal).
+
+    Raises
+    ------
+    SolverError
+        If the side is neither.
+    """
+
+    field: str
+    coord: str
+    side: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        _check_side(self)
+
+    @property
+    def name(self) -> str:
+        """For messages and losses."""
+        return f"d{self.field}/d{self.coord} at {self.side} {self.coord}"
+
+    @property
+    def face(self) -> tuple[str, str]:
+        """Coordinate and side on which the condition lives."""
+        return self.coord, self.side
+
+    @property
+    def derivatives(self) -> tuple[Key, ...]:
+        """What the residual needs."""
+        return (key(self.field, self.coord),)
+
+    def residual(self, d: Derivatives, coords: Coords) -> Tensor:
+        """Return derivative minus condition."""
+        return d[self.field, self.coord] - self.value(coords)
+
+
+Condition = Initial | Periodic | Dirichlet | Neumann
+
+
+def _check_side(condition: Dirichlet | Neumann) -> None:
+    if condition.side not in ("lower", "upper"):
+        raise SolverError(expected(f"{type(condition).__name__}.side", repr(condition.side), "'lower' or 'upper'"))
 
 
 @runtime_checkable
 class PDESystem(Protocol):
-    """Residuals and conditions of a system of partial differential equations."""
+    """Residuals and conditions of a system of partial differential equations on a box."""
 
     @property
     def coords(self) -> Space:
-        """Coordinates with their units and bounds."""
+        """Coordinates with their units; the bounds are the box."""
         ...
 
     @property
@@ -54,20 +317,29 @@ class PDESystem(Protocol):
 
     @property
     def params(self) -> Space:
-        """Coefficients."""
+        """Coefficients: scalars with units and bounds."""
         ...
 
-    def residuals(
-        self, fields: Field, coords: Mapping[str, Tensor], params: Mapping[str, Tensor]
-    ) -> Mapping[str, Tensor]:
-        """Return the residual of every equation at the points ``coords``."""
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The coefficients as they are known; where an inverse problem starts for those that are not."""
         ...
 
+    @property
+    def derivatives(self) -> Sequence[Key]:
+        """What the residuals need."""
+        ...
+
+    def residuals(self, d: Derivatives, coords: Coords, params: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the residual of every equation, each of shape (n,)."""
+        ...
+
+    @property
     def conditions(self) -> Sequence[Condition]:
-        """Return the initial and boundary conditions."""
+        """Initial and boundary conditions."""
         ...
 
     @property
     def exact(self) -> Field | None:
-        """Exact or reference solution, where there is one."""
+        """Exact solution, where there is one."""
         ...

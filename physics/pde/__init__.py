@@ -1,0 +1,1 @@
+"""Partial differential equations as residuals and conditions; the same in space and along labels."""

@@ -1,0 +1,1 @@
+"""Networks as trial solutions of differential equations: jets, constraints, sampling, training, certificates."""

@@ -1,0 +1,288 @@
+"""Trial solutions: hard conditions plus factors times networks, with all derivatives by jets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import comb, prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.system import Coords, Derivatives, Key, PDESystem, key, nested_derivatives
+from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
+from retrodict.solvers.pinn.features import Features
+from retrodict.solvers.pinn.jets import JetNetwork, closure
+from retrodict.solvers.pinn.networks import Network
+
+__all__ = ["Prepared", "Trial", "separate_networks"]
+
+_CACHE = 1_500_000
+"""Bytes of one channel stack of a layer that a block of points may take: about the second-level cache."""
+
+
+def separate_networks(
+    system: PDESystem, width: int = 20, depth: int = 3, *, harmonics: int = 1, activation: str = "tanh"
+) -> tuple[Network, ...]:
+    """Return one network for every field of a system, periodic where the system is.
+
+    Parameters
+    ----------
+    system : PDESystem
+        Gives fields, box and periods.
+    width, depth : int, optional
+        Hidden layers and their width.
+    harmonics : int, optional
+        Harmonics of every periodic coordinate among the inputs.
+    activation : str, optional
+        See `Network`.
+
+    Returns
+    -------
+    tuple of Network
+        In the order of the fields.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> [network.fields for network in separate_networks(convection(1.0))]
+    [('u',)]
+    """
+    periodic = dict.fromkeys(periodic_coords(system.conditions), harmonics)
+    features = Features.of(system.coords, periodic)
+    return tuple(Network((name,), features, width, depth, activation) for name in system.fields)
+
+
+class Trial:
+    """Fields ``A + B N`` that satisfy the hard conditions of a system for any weights.
+
+    Parameters
+    ----------
+    system : PDESystem
+        Gives conditions and box.
+    networks : sequence of Network
+        Together they yield every field once; each is periodic where the system is.
+    dtype : torch.dtype, optional
+        Precision.
+    device : str, optional
+        Where to compute.
+
+    Raises
+    ------
+    SolverError
+        If a field is missing or comes twice, a network is not periodic where the system is, or the conditions
+        contradict each other.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> system = convection(2.0)
+    >>> trial = Trial(system, separate_networks(system, 8, 2))
+    >>> d = trial.derivatives(trial.draw(np.random.default_rng(0)), {"t": [0.0], "x": [1.0]}, system.derivatives)
+    >>> round(float(d["u"][0]), 6), round(float(d["u", "x"][0]), 6)  # sin 1, cos 1
+    (0.841471, 0.540302)
+    """
+
+    def __init__(
+        self, system: PDESystem, networks: Sequence[Network], *, dtype: torch.dtype = torch.float64, device: str = "cpu"
+    ) -> None:
+        check_conditions(system)
+        got = [f for network in networks for f in network.fields]
+        if sorted(got) != sorted(system.fields):
+            raise SolverError(expected("Trial.networks", got, f"each of {list(system.fields)} once"))
+        hard, self.soft = hard_and_soft(system)
+        for network in networks:
+            if lacking := [c for c in periodic_coords(hard) if c not in network.features.harmonics]:
+                raise SolverError(expected("Trial.networks", f"inputs not periodic in {lacking}", "harmonics of them"))
+        self.system, self.networks, self.dtype, self.device = system, tuple(networks), dtype, torch.device(device)
+        self.ansatz = {f: Ansatz(f, system.coords, hard) for f in system.fields}
+        self.size = sum(n.size for n in networks)
+        edges = np.cumsum([0, *(n.size for n in networks)])
+        self.slices = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return starting weights of all networks.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray, shape (size,)
+            Weights.
+        """
+        return np.concatenate([network.draw(rng) for network in self.networks])
+
+    def tensor(self, values: object) -> Tensor:
+        """Return values in the precision and on the device of the trial."""
+        return torch.as_tensor(values, dtype=self.dtype, device=self.device)
+
+    def fields(self, weights: object, coords: Coords) -> dict[str, Tensor]:
+        """Return the fields by plain torch: differentiable by everything, for any nesting.
+
+        Parameters
+        ----------
+        weights : array, shape (size,)
+            All weights.
+        coords : Mapping of str to Tensor
+            Points, each of shape (n,).
+
+        Returns
+        -------
+        dict of str to Tensor
+            Each of shape (n,).
+        """
+        w, out = weights if isinstance(weights, Tensor) else self.tensor(weights), {}
+        for network, part in zip(self.networks, self.slices, strict=True):
+            values = network(w[part], network.features(coords))
+            for i, name in enumerate(network.fields):
+                out[name] = self.ansatz[name].base(coords) + self.ansatz[name].factor(coords) * values[:, i]
+        return {name: out[name] for name in self.system.fields}
+
+    def prepare(self, coords: Mapping[str, object], wanted: Sequence[Key]) -> Prepared:
+        """Return what does not depend on the weights, for a set of points.
+
+        Parameters
+        ----------
+        coords : Mapping of str to array
+            Points, each of shape (n,).
+        wanted : sequence of Key
+            Derivatives wanted.
+
+        Returns
+        -------
+        Prepared
+            Evaluates them for any weights.
+        """
+        return Prepared(self, {k: self.tensor(v) for k, v in coords.items()}, [key(*k) for k in wanted])
+
+    def derivatives(self, weights: object, coords: Mapping[str, object], wanted: Sequence[Key]) -> Derivatives:
+        """Return derivatives of the fields at points, each of shape (n,).
+
+        Parameters
+        ----------
+        weights : array, shape (size,)
+            All weights.
+        coords : Mapping of str to array
+            Points, each of shape (n,).
+        wanted : sequence of Key
+            Derivatives wanted.
+
+        Returns
+        -------
+        Derivatives
+            Without a graph behind them.
+        """
+        prepared = self.prepare(coords, wanted)
+        w = self.tensor(weights)
+        parts = [prepared.forward(w, block)[0] for block in prepared.blocks]
+        return Derivatives({k: torch.cat([p[i] for p in parts]) for i, k in enumerate(prepared.wanted)})
+
+
+class Prepared:
+    """A trial at fixed points: inputs of the networks and the hard parts are computed once.
+
+    Parameters
+    ----------
+    trial : Trial
+        What to evaluate.
+    coords : Mapping of str to Tensor
+        Points, each of shape (n,).
+    wanted : sequence of Key
+        Canonical keys.
+    """
+
+    def __init__(self, trial: Trial, coords: Mapping[str, Tensor], wanted: Sequence[Key]) -> None:
+        self.trial, self.wanted = trial, tuple(wanted)
+        self.coords = {k: coords[k] for k in trial.system.coords}
+        self.count = len(next(iter(self.coords.values())))
+        self._jets, self._inputs, self._parts = [], [], []
+        for network in trial.networks:
+            mine = [k for k in wanted if k[0] in network.fields]
+            jets = JetNetwork(network, [k[1:] for k in mine])
+            self._jets.append(jets)
+            self._inputs.append(jets.inputs(self.coords))
+            self._parts.append(self._leibniz(network, jets))
+        self._base = self._hard()
+        channels = max(len(j.indices) * j.network.width for j in self._jets)
+        size = max(64, _CACHE // (channels * trial.tensor(0.0).element_size()))
+        pieces = max(1, round(self.count / size))
+        edges = np.linspace(0, self.count, pieces + 1).astype(int)
+        self.blocks = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+
+    def _hard(self) -> Tensor:
+        """Return the derivatives of A, shape (wanted, n)."""
+        fields = self.trial.ansatz
+
+        def base(coords: Coords) -> dict[str, Tensor]:
+            return {f: fields[f].base(coords) for f in {k[0] for k in self.wanted}}
+
+        d = nested_derivatives(base, self.coords, self.wanted)
+        return torch.stack([d[k].detach().to(self.trial.dtype) for k in self.wanted])
+
+    def _leibniz(self, network: Network, jets: JetNetwork) -> list[tuple[int, int, int, Tensor]]:
+        """Return terms (wanted, channel, output, factor) of the product rule for ``B N``; the zeros are left out."""
+        channel = {index: i for i, index in enumerate(jets.indices)}
+        terms = []
+        for name in network.fields:
+            mine = [(i, k[1:]) for i, k in enumerate(self.wanted) if k[0] == name]
+            parts = closure([index for _, index in mine])
+            factor = self.trial.ansatz[name].factor
+            d = nested_derivatives(lambda c, f=factor: {"B": f(c)}, self.coords, [("B", *p) for p in parts])
+            for i, index in mine:
+                for part in closure([index]):
+                    value = d[("B", *part)].detach().to(self.trial.dtype)
+                    count = prod(comb(index.count(c), part.count(c)) for c in set(index))
+                    rest = list(index)
+                    for c in part:
+                        rest.remove(c)
+                    if bool((value != 0).any()):
+                        terms.append((i, channel[tuple(rest)], network.fields.index(name), count * value))
+        return terms
+
+    def forward(self, weights: Tensor, block: slice) -> tuple[Tensor, list[list[object]]]:
+        """Return the derivatives at some of the points, and what the way back needs.
+
+        Parameters
+        ----------
+        weights : Tensor, shape (size,)
+            All weights.
+        block : slice
+            Which points.
+
+        Returns
+        -------
+        values : Tensor, shape (wanted, n)
+            Derivatives.
+        memory : list
+            For `gradient` and `jacobian`.
+        """
+        out, memory = self._base[:, block].clone(), []
+        for jets, inputs, parts, own in zip(self._jets, self._inputs, self._parts, self.trial.slices, strict=True):
+            values, layers = jets.forward(weights[own], inputs[:, block])
+            for i, channel, field, factor in parts:
+                out[i].addcmul_(factor[block], values[channel, :, field])
+            memory.append([layers, values.shape])
+        return out, memory
+
+    def gradient(self, weights: Tensor, block: slice, memory: list, cotangent: Tensor, into: Tensor) -> None:
+        """Add the gradient of ``sum(cotangent * values)`` to ``into``, shape (size,)."""
+        for jets, own, (layers, bar) in self._split(block, memory, cotangent):
+            jets.gradient(weights[own], layers, bar, into[own])
+
+    def jacobian(self, weights: Tensor, block: slice, memory: list, cotangent: Tensor, into: Tensor) -> None:
+        """Add the gradient of each point's ``sum(cotangent * values)`` to the rows of ``into``, shape (n, size)."""
+        for jets, own, (layers, bar) in self._split(block, memory, cotangent):
+            jets.jacobian(weights[own], layers, bar, into[:, own])
+
+    def _split(self, block: slice, memory: list, cotangent: Tensor):
+        for jets, parts, own, (layers, shape) in zip(self._jets, self._parts, self.trial.slices, memory, strict=True):
+            bar = cotangent.new_zeros(shape)
+            for i, channel, field, factor in parts:
+                bar[channel, :, field].addcmul_(factor[block], cotangent[i])
+            yield jets, own, (layers, bar)

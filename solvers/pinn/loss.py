@@ -1,0 +1,280 @@
+"""What training minimises: half a weighted mean square of residuals, as an objective and as least squares.
+
+The chain of derivatives is cut in two: the pointwise part, from values and derivatives of the fields to residuals, by
+automatic differentiation on arrays of shape (n,); the network's part by the reverse pass of the jets. The first serves
+any system, the second is where the time goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.spaces import Array, Space, Tree, Var
+from retrodict.physics.system import Derivatives, Dirichlet, Initial, Key, Neumann
+from retrodict.solvers.pinn.trial import Prepared, Trial
+
+__all__ = ["Part", "ResidualLoss", "condition_part", "equation_part"]
+
+Residual = Callable[[Derivatives, Mapping[str, Tensor], Mapping[str, Tensor]], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Residuals on a set of points.
+
+    Parameters
+    ----------
+    name : str
+        For messages and histories.
+    coords : Mapping of str to ndarray
+        Points, each of shape (n,).
+    wanted : tuple of Key
+        Derivatives that the residual needs.
+    residual : callable
+        ``(d, coords, params) -> {name: Tensor of shape (n,)}``, point by point.
+    weight : float, optional
+        Of the mean square in the loss.
+    points : ndarray, shape (n,), optional
+        Weights of the points; ones unless given. Also by residual: a Mapping of residual name to weights.
+    """
+
+    name: str
+    coords: Mapping[str, Array]
+    wanted: tuple[Key, ...]
+    residual: Residual
+    weight: float = 1.0
+    points: Array | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+
+def equation_part(trial: Trial, coords: Mapping[str, Array], *, points: Array | None = None, scales: Mapping[str, float] | None = None) -> Part:
+    """Return the residuals of a system's equations.
+
+    Parameters
+    ----------
+    trial : Trial
+        Whose system.
+    coords : Mapping of str to ndarray
+        Points, each of shape (n,).
+    points : ndarray, shape (n,), optional
+        Weights of the points.
+    scales : Mapping of str to float, optional
+        Factors of equations; 1 unless given.
+
+    Returns
+    -------
+    Part
+        For a `ResidualLoss`.
+    """
+    system = trial.system
+    return Part("equations", coords, tuple(system.derivatives), system.residuals, 1.0, points, scales or {})
+
+
+def condition_part(condition: Initial | Dirichlet | Neumann, coords: Mapping[str, Array], weight: float = 1.0) -> Part:
+    """Return a condition as a residual on points of its face.
+
+    Parameters
+    ----------
+    condition : Initial, Dirichlet or Neumann
+        What should hold.
+    coords : Mapping of str to ndarray
+        Points of the face, each of shape (n,).
+    weight : float, optional
+        Of its mean square.
+
+    Returns
+    -------
+    Part
+        For a `ResidualLoss`.
+    """
+
+    def residual(d: Derivatives, at: Mapping[str, Tensor], _params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {condition.name: condition.residual(d, at)}
+
+    return Part(condition.name, coords, condition.derivatives, residual, weight)
+
+
+class ResidualLoss:
+    """Half the weighted mean square of all parts, over the weights of a trial and unknown coefficients.
+
+    Parameters
+    ----------
+    trial : Trial
+        Fields as functions of the weights.
+    parts : sequence of Part
+        Equations, soft conditions, data.
+    start : ndarray, shape (size,)
+        Weights to begin with.
+    unknown : Mapping of str to float, optional
+        Coefficients of the system to find, and where to begin; the others keep their values.
+    name : str, optional
+        Identifies the problem in checkpoints.
+
+    Raises
+    ------
+    SolverError
+        If there is no part, an unknown is no coefficient, a soft condition has no part, points are not finite, or
+        ``start`` has another length.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.trial import separate_networks
+    >>> system = convection(2.0)
+    >>> trial = Trial(system, separate_networks(system, 8, 2))
+    >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
+    >>> start = trial.draw(np.random.default_rng(0))
+    >>> loss = ResidualLoss(trial, [equation_part(trial, points)], start)
+    >>> r, jacobian = loss.jacobian(loss.start)
+    >>> bool(np.isclose(loss.value(loss.start), 0.5 * r @ r)), jacobian.shape
+    (True, (9, 113))
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        parts: Sequence[Part],
+        start: NDArray[np.float64],
+        *,
+        unknown: Mapping[str, float] | None = None,
+        name: str = "pinn",
+    ) -> None:
+        self.trial, self.parts, self.unknown, self.name = trial, tuple(parts), dict(unknown or {}), name
+        if strange := sorted(set(self.unknown) - set(trial.system.params)):
+            raise SolverError(expected("unknown", strange, f"coefficients among {sorted(trial.system.params)}"))
+        if lacking := [c.name for c in trial.soft if c.name not in {p.name for p in parts}]:
+            raise SolverError(expected("parts", [p.name for p in parts], f"one for every soft condition: {lacking}"))
+        if not parts or start.shape != (trial.size,):
+            raise SolverError(expected("ResidualLoss", f"{len(parts)} parts, start {start.shape}", f"parts, ({trial.size},)"))
+        for part in parts:
+            if not all(np.all(np.isfinite(np.asarray(v))) for v in part.coords.values()):
+                raise SolverError(expected(f"points of {part.name}", "some that are not finite", "numbers"))
+        self.space = Space({"weights": Var(("weight",), (trial.size,)), **{k: Var() for k in self.unknown}})
+        self.start: Tree = {"weights": np.asarray(start, float), **{k: np.asarray(v, float) for k, v in self.unknown.items()}}
+        self.precision = str(trial.dtype).removeprefix("torch.")
+        self._prepared = [trial.prepare(p.coords, p.wanted) for p in parts]
+        self._factors = [self._roots(p, q) for p, q in zip(self.parts, self._prepared, strict=True)]
+        self._known = {k: trial.tensor(v) for k, v in trial.system.values.items()}
+        self._last: tuple[bytes, float, NDArray[np.float64]] | None = None
+        self.evaluations = 0
+
+    def _roots(self, part: Part, prepared: Prepared) -> Tensor:
+        """Return the square roots of the points' weights, so that the sum of squares is the weighted mean."""
+        points = np.ones(prepared.count) if part.points is None else np.asarray(part.points, float)
+        if points.shape != (prepared.count,) or not np.all(points >= 0):
+            raise SolverError(expected(f"weights of {part.name}", points.shape, f"({prepared.count},), not negative"))
+        return self.trial.tensor(np.sqrt(part.weight * points / prepared.count))
+
+    def value(self, x: Tree) -> float:
+        """Return the loss."""
+        return self.value_and_gradient(x)[0]
+
+    def gradient(self, x: Tree) -> dict[str, Array]:
+        """Return the gradient by weights and unknown coefficients."""
+        return self.value_and_gradient(x)[1]
+
+    def value_and_gradient(self, x: Tree) -> tuple[float, dict[str, Array]]:
+        """Return both at the cost of the gradient; the last point is remembered."""
+        mark = self.space.pack(x).tobytes()
+        if self._last is None or self._last[0] != mark:
+            self._last = (mark, *self._evaluate(x))
+        _, value, gradient = self._last
+        return value, self.space.unpack(gradient.copy())
+
+    def _evaluate(self, x: Tree) -> tuple[float, NDArray[np.float64]]:
+        self.evaluations += 1
+        weights, params, free = self._inputs(x)
+        bar = torch.zeros_like(weights)
+        slopes = [torch.zeros_like(f) for f in free]
+        value = 0.0
+        for part, prepared, roots in zip(self.parts, self._prepared, self._factors, strict=True):
+            for block in prepared.blocks:
+                values, memory = prepared.forward(weights, block)
+                leaves, rows = self._residuals(part, prepared, block, values, params, roots)
+                half = 0.5 * torch.stack([(r * r).sum() for r in rows.values()]).sum()
+                cotangent = torch.autograd.grad(half, [*leaves, *free], allow_unused=True)
+                value += float(half.detach())
+                stacked = torch.stack([torch.zeros_like(v) if g is None else g for g, v in zip(cotangent, values, strict=False)])
+                prepared.gradient(weights, block, memory, stacked, bar)
+                for slope, g in zip(slopes, cotangent[len(leaves) :], strict=True):
+                    if g is not None:
+                        slope += g
+        packed = torch.cat([bar, *(s.reshape(1) for s in slopes)])
+        return value, packed.double().cpu().numpy()
+
+    def jacobian(self, x: Tree) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the weighted residuals of all parts and their derivative.
+
+        Parameters
+        ----------
+        x : Mapping of str to ndarray
+            Weights and unknowns.
+
+        Returns
+        -------
+        residual : ndarray, shape (m,)
+            Its half sum of squares is the loss.
+        jacobian : ndarray, shape (m, n)
+            Derivative by the packed unknowns.
+        """
+        weights, params, free = self._inputs(x)
+        residual, rows = [], []
+        for part, prepared, roots in zip(self.parts, self._prepared, self._factors, strict=True):
+            for block in prepared.blocks:
+                values, memory = prepared.forward(weights, block)
+                leaves, each = self._residuals(part, prepared, block, values, params, roots)
+                for r in each.values():
+                    residual.append(r.detach())
+                    rows.append(self._rows(prepared, block, memory, weights, r, leaves, params, free))
+        return torch.cat(residual).double().cpu().numpy(), torch.cat(rows).double().cpu().numpy()
+
+    def _rows(
+        self, prepared: Prepared, block: slice, memory: list, weights: Tensor, r: Tensor, leaves: list[Tensor], params: Mapping[str, Tensor], free: list[Tensor]
+    ) -> Tensor:
+        """Return the derivative of one residual at the points of a block."""
+        count = len(r) // (block.stop - block.start)
+        out = []
+        for piece in r.view(count, -1):
+            row = weights.new_zeros(block.stop - block.start, self.space.size)
+            slopes = torch.autograd.grad(piece.sum(), leaves, retain_graph=True, allow_unused=True)
+            stacked = torch.stack([torch.zeros_like(v) if g is None else g for g, v in zip(slopes, leaves, strict=True)])
+            prepared.jacobian(weights, block, memory, stacked, row[:, : self.trial.size])
+            for i, f in enumerate(free):
+                row[:, self.trial.size + i] = _forward_slope(piece, f)
+            out.append(row)
+        return torch.cat(out)
+
+    def _inputs(self, x: Tree) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        weights = self.trial.tensor(x["weights"])
+        free = [self.trial.tensor(x[k]).clone().requires_grad_() for k in self.unknown]
+        return weights, {**self._known, **dict(zip(self.unknown, free, strict=True))}, free
+
+    def _residuals(
+        self, part: Part, prepared: Prepared, block: slice, values: Tensor, params: Mapping[str, Tensor], roots: Tensor
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Return the leaves of the pointwise graph and the weighted residuals behind it."""
+        leaves = [v.detach().requires_grad_() for v in values]
+        d = Derivatives(dict(zip(prepared.wanted, leaves, strict=True)))
+        coords = {k: v[block] for k, v in prepared.coords.items()}
+        rows = {}
+        for name, r in part.residual(d, coords, params).items():
+            root = roots[block] * part.scales.get(name, 1.0)
+            rows[name] = (r.view(-1, len(root)) * root).flatten()
+        return leaves, rows
+
+
+def _forward_slope(piece: Tensor, scalar: Tensor) -> Tensor:
+    """Return ``d piece / d scalar``, shape of ``piece``, by differentiating the reverse pass by its own weights."""
+    dummy = torch.ones_like(piece, requires_grad=True)
+    (g,) = torch.autograd.grad((piece * dummy).sum(), scalar, create_graph=True, allow_unused=True)
+    if g is None or not g.requires_grad:
+        return torch.zeros_like(piece)
+    (out,) = torch.autograd.grad(g, dummy, retain_graph=True, allow_unused=True)
+    return torch.zeros_like(piece) if out is None else out

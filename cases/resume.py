@@ -18,7 +18,7 @@ from retrodict.physics.errors import ConfigError, DataError, expected
 __all__ = ["resume"]
 
 # These ends are ends: there is nothing to go on with.
-_FINAL = ("ok", "max-steps", "diverged", "non-finite", "stalled")
+_FINAL = ("ok", "max-steps", "diverged", "invalid", "non-finite", "stalled")
 
 
 def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutcome | ValidateOutcome | None:

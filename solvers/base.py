@@ -23,6 +23,7 @@ class Status(Enum):
     CONVERGED = "converged"
     MAX_STEPS = "max-steps"
     DIVERGED = "diverged"
+    INVALID = "invalid"
     NON_FINITE = "non-finite"
     STALLED = "stalled"
     INTERRUPTED = "interrupted"
@@ -43,6 +44,7 @@ _MESSAGES = {
     Status.CONVERGED: "The stopping criterion was met.",
     Status.MAX_STEPS: "The largest number of steps was reached before the stopping criterion.",
     Status.DIVERGED: "The iterates grew without bound.",
+    Status.INVALID: "The criterion was met, but an independent residual is far larger: another problem was solved.",
     Status.NON_FINITE: "A metric became NaN or infinite; the state before it was kept.",
     Status.STALLED: "No further progress was possible at this precision, and the stopping criterion was not met.",
     Status.INTERRUPTED: "A signal stopped the solve; a checkpoint was written where a store was given.",

@@ -1,0 +1,412 @@
+"""Training as a step-wise solver: legs through time or coefficients, stages of optimisers, rounds of points.
+
+A plan is a sequence of legs. A leg trains one system on one window of time by some stages and starts from the weights
+of the leg before. Windows with hard continuity (time marching) are legs that are kept; a curriculum is legs on the same
+window, of which the last is kept. Optimisers are the general ones of `retrodict.solvers`, each over a `ResidualLoss`.
+Everything that a resumed run needs is in the state, points and curvature included: it equals an uninterrupted one to the
+last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.seeds import Seeds
+from retrodict.physics.spaces import Array
+from retrodict.physics.system import PDESystem
+from retrodict.solvers.base import Metrics, Solver, Status
+from retrodict.solvers.pinn.loss import Part, ResidualLoss, condition_part, equation_part
+from retrodict.solvers.pinn.networks import Network
+from retrodict.solvers.pinn.optimizers import optimizer
+from retrodict.solvers.pinn.sampling import Sampling, causal_weights, sobol
+from retrodict.solvers.pinn.trial import Trial
+from retrodict.solvers.pinn.validation import residual_rms
+from retrodict.solvers.pinn.windows import Piece, Window, continued
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Leg", "Stage", "Trainer", "TrainingState", "curriculum", "marching"]
+
+Floats = NDArray[np.float64]
+Architecture = Callable[[PDESystem], Sequence[Network]]
+Start = Callable[[Piece], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One optimiser for some steps.
+
+    Parameters
+    ----------
+    method : str
+        See `retrodict.solvers.pinn.optimizers.optimizer`.
+    steps : int
+        At most so many.
+    refresh : int, optional
+        Draw new points, and new causal weights, every so many steps; 0 keeps those of the stage's first step.
+    options : Mapping, optional
+        Of the optimiser.
+
+    Raises
+    ------
+    SolverError
+        If a number is out of range.
+    """
+
+    method: str
+    steps: int
+    refresh: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.refresh < 0:
+            raise SolverError(expected("Stage", f"steps {self.steps}, refresh {self.refresh}", "steps >= 1, refresh >= 0"))
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One system on one window.
+
+    Parameters
+    ----------
+    system : PDESystem
+        What to solve.
+    since, until : float
+        The window.
+    stages : tuple of Stage
+        How.
+    kept : bool, optional
+        Whether the result is part of the solution; a leg that only warms up the next one is not.
+    start : callable, optional
+        Turns the last kept piece into initial values; `continued` unless given.
+    """
+
+    system: PDESystem
+    since: float
+    until: float
+    stages: tuple[Stage, ...]
+    kept: bool = True
+    start: Start | None = None
+
+
+def marching(system: PDESystem, edges: Sequence[float], stages: Sequence[Stage]) -> tuple[Leg, ...]:
+    """Return the legs of a time march with hard continuity.
+
+    Parameters
+    ----------
+    system : PDESystem
+        What to solve.
+    edges : sequence of float
+        Beginning, seams and end.
+    stages : sequence of Stage
+        For each window.
+
+    Returns
+    -------
+    tuple of Leg
+        One a window.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> [(leg.since, leg.until) for leg in marching(convection(1.0), [0, 0.5, 1], [Stage("ssbroyden", 9)])]
+    [(0, 0.5), (0.5, 1)]
+    """
+    return tuple(Leg(system, a, b, tuple(stages)) for a, b in pairwise(edges))
+
+
+def curriculum(systems: Sequence[PDESystem], stages: Sequence[Stage]) -> tuple[Leg, ...]:
+    """Return legs of harder and harder systems on the whole time; the last is the solution.
+
+    Parameters
+    ----------
+    systems : sequence of PDESystem
+        Easy ones first.
+    stages : sequence of Stage
+        For each of them.
+
+    Returns
+    -------
+    tuple of Leg
+        One a system.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> legs = curriculum([convection(c) for c in (10.0, 20.0, 30.0)], [Stage("ssbroyden", 9)])
+    >>> [leg.kept for leg in legs]
+    [False, False, True]
+    """
+    legs = tuple(Leg(s, *s.coords["t"].bounds, tuple(stages), kept=False) for s in systems)
+    return (*legs[:-1], replace(legs[-1], kept=True))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Where training stands.
+
+    Parameters
+    ----------
+    leg, stage, step : int
+        Place in the plan; step counts within the stage.
+    weights : ndarray, shape (size,)
+        Where the optimiser began with the points at hand.
+    points : Mapping of str to ndarray
+        Collocation points.
+    importance : ndarray, shape (n,)
+        Their weights.
+    inner : object
+        State of the optimiser.
+    pieces : tuple of ndarray
+        Weights of the kept legs.
+    optimizer : Solver
+        Over the loss at hand; rebuilt after a resume.
+    """
+
+    leg: int
+    stage: int
+    step: int
+    weights: Floats
+    points: Mapping[str, Floats]
+    importance: Floats
+    inner: Any
+    pieces: tuple[Floats, ...]
+    optimizer: Solver[Any]
+
+
+class Trainer:
+    """Trains networks on a plan.
+
+    Parameters
+    ----------
+    legs : sequence of Leg
+        The plan.
+    architecture : callable
+        System to networks; all legs need as many weights.
+    sampling : Sampling, optional
+        How points are drawn.
+    seed : int, optional
+        Root of all randomness.
+    scales : Mapping of str to float, optional
+        Factors of equations in the loss.
+    parts : callable, optional
+        ``trial -> sequence of Part``: data and whatever else belongs in the loss.
+    soft_weight : float, optional
+        Of soft conditions.
+    tolerance : float, optional
+        Bar on the validation residual, root mean square, for ``converged``.
+    dtype, device : optional
+        Precision and place.
+
+    Raises
+    ------
+    SolverError
+        If the plan is empty, a method is unknown or its last leg is not kept, or a trial cannot be built.
+
+    Notes
+    -----
+    The residual is validated on points of their own, dense near the start and the seams. Training residuals that are
+    far below it mean that the network solves another problem: the status is ``invalid`` then.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.iterate import iterate
+    >>> from retrodict.solvers.pinn.trial import separate_networks
+    >>> legs = marching(convection(1.0), [0.0, 1.0], [Stage("ssbroyden", 60)])
+    >>> trainer = Trainer(legs, lambda s: separate_networks(s, 8, 2), Sampling(256, 32), tolerance=1e-2)
+    >>> iterate(trainer, 60).status.value
+    'converged'
+    """
+
+    def __init__(
+        self,
+        legs: Sequence[Leg],
+        architecture: Architecture,
+        sampling: Sampling = Sampling(),
+        *,
+        seed: int = 0,
+        scales: Mapping[str, float] | None = None,
+        parts: Callable[[Trial], Sequence[Part]] | None = None,
+        soft_weight: float = 1.0,
+        tolerance: float = 1e-3,
+        dtype: torch.dtype = torch.float64,
+        device: str = "cpu",
+    ) -> None:
+        if not legs or not legs[-1].kept or any(not leg.stages for leg in legs):
+            raise SolverError(expected("Trainer.legs", f"{len(legs)} legs", "some, each with stages, the last one kept"))
+        self.legs, self.architecture, self.sampling, self.seeds = tuple(legs), architecture, sampling, Seeds(seed)
+        self.scales, self.parts, self.soft_weight = dict(scales or {}), parts, soft_weight
+        self.tolerance, self.dtype, self.device = tolerance, dtype, device
+        self._trials: dict[int, tuple[tuple[bytes, ...], Trial]] = {}
+        first = self.trial(0, ())
+        for leg in legs:
+            for stage in leg.stages:
+                optimizer(stage.method, self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe"))), stage.options)
+
+    @property
+    def name(self) -> str:
+        """Method, systems and plan."""
+        plan = ";".join(f"{leg.since:g}-{leg.until:g}:" + "+".join(s.method for s in leg.stages) for leg in self.legs)
+        return f"pinn:{plan}:{self.sampling.count}+{self.sampling.initial}"
+
+    def trial(self, leg: int, pieces: tuple[Floats, ...]) -> Trial:
+        """Return the trial of a leg that follows the kept pieces so far."""
+        mark = tuple(p.tobytes() for p in pieces)
+        if leg not in self._trials or self._trials[leg][0] != mark:
+            plan = self.legs[leg]
+            start = None
+            if pieces:
+                last = self.pieces(pieces)[-1]
+                start = (plan.start or continued)(last)
+            window = Window(plan.system, plan.since, plan.until, start)
+            trial = Trial(window, self.architecture(window), dtype=self.dtype, device=self.device)
+            self._trials[leg] = (mark, trial)
+        return self._trials[leg][1]
+
+    def pieces(self, weights: Sequence[Floats]) -> tuple[Piece, ...]:
+        """Return the solution so far, window by window.
+
+        Parameters
+        ----------
+        weights : sequence of ndarray
+            Of the kept legs: ``state.pieces``, or from `solution`.
+
+        Returns
+        -------
+        tuple of Piece
+            For `retrodict.solvers.pinn.windows.evaluate`.
+        """
+        kept = [i for i, leg in enumerate(self.legs) if leg.kept]
+        done = tuple(weights)
+        return tuple(Piece(self.trial(kept[k], done[:k]), w) for k, w in enumerate(done))
+
+    def init(self) -> TrainingState:
+        """Return the state at the first points of the first leg."""
+        trial = self.trial(0, ())
+        return self._begin(0, 0, trial.draw(self.seeds.stream("init")), ())
+
+    def step(self, state: TrainingState) -> tuple[TrainingState, Metrics]:
+        """Take one step of the optimiser at hand, with new points where they are due."""
+        stage = self.legs[state.leg].stages[state.stage]
+        if state.step and stage.refresh and state.step % stage.refresh == 0:
+            state = self._refresh(state)
+        inner, metrics = state.optimizer.step(state.inner)
+        new = replace(state, inner=inner, step=state.step + 1)
+        over = new.step >= stage.steps or state.optimizer.done(metrics) is not None
+        out = {"loss": float(metrics["objective"]), "leg": float(state.leg), "stage": float(state.stage)}
+        last = over and state.leg == len(self.legs) - 1 and state.stage == len(self.legs[-1].stages) - 1
+        validation = self._validate(new) if last else 0.0
+        return (new if last or not over else self._advance(new)), {**out, "over": float(last), "validation": validation}
+
+    def done(self, metrics: Metrics) -> Status | None:
+        """Return how training ended: by an independent residual, never by the loss."""
+        if not metrics["over"]:
+            return None
+        training = (2 * metrics["loss"]) ** 0.5
+        if metrics["validation"] > max(30 * training, 1e-10) and training < self.tolerance:
+            return Status.INVALID
+        return Status.CONVERGED if metrics["validation"] <= self.tolerance else Status.MAX_STEPS
+
+    def solution(self, state: TrainingState) -> xr.Dataset:
+        """Return the weights of all pieces, that under way included."""
+        import xarray as xr
+
+        weights = (*state.pieces, self._weights(state))
+        kept = [leg for leg in self.legs if leg.kept][: len(weights)]
+        data = {f"weights_{k}": (f"weight_{k}", w, {"units": "1"}) for k, w in enumerate(weights)}
+        ends = {"since": ("piece", [x.since for x in kept]), "until": ("piece", [x.until for x in kept])}
+        return xr.Dataset({**data, **ends})
+
+    def pack(self, state: TrainingState) -> dict[str, Array]:
+        """Return the whole state as arrays."""
+        out: dict[str, Array] = {k: np.asarray(getattr(state, k)) for k in ("leg", "stage", "step", "weights", "importance")}
+        out |= {f"points/{k}": v for k, v in state.points.items()} | {f"piece/{k}": w for k, w in enumerate(state.pieces)}
+        return out | {f"inner/{k}": v for k, v in state.optimizer.pack(state.inner).items()}
+
+    def unpack(self, arrays: Mapping[str, Array]) -> TrainingState:
+        """Inverse of `pack`."""
+
+        def under(prefix: str) -> dict[str, Array]:
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        leg, stage, step = (int(arrays[k]) for k in ("leg", "stage", "step"))
+        pieces = tuple(v for _, v in sorted(under("piece/").items(), key=lambda kv: int(kv[0])))
+        points, importance, weights = under("points/"), arrays["importance"], arrays["weights"]
+        method = self._optimizer(leg, stage, pieces, points, importance, weights)
+        return TrainingState(leg, stage, step, weights, points, importance, method.unpack(under("inner/")), pieces, method)
+
+    def _weights(self, state: TrainingState) -> Floats:
+        return np.array(state.optimizer.pack(state.inner)["x"][: self.trial(state.leg, state.pieces).size])
+
+    def _begin(self, leg: int, stage: int, weights: Floats, pieces: tuple[Floats, ...]) -> TrainingState:
+        points, importance = self._points(self.trial(leg, pieces), weights, f"points {leg} {stage} 0")
+        method = self._optimizer(leg, stage, pieces, points, importance, weights)
+        return TrainingState(leg, stage, 0, weights, points, importance, method.init(), pieces, method)
+
+    def _advance(self, state: TrainingState) -> TrainingState:
+        weights = self._weights(state)
+        if state.stage + 1 < len(self.legs[state.leg].stages):
+            return self._begin(state.leg, state.stage + 1, weights, state.pieces)
+        pieces = (*state.pieces, weights) if self.legs[state.leg].kept else state.pieces
+        return self._begin(state.leg + 1, 0, weights, pieces)
+
+    def _refresh(self, state: TrainingState) -> TrainingState:
+        """Draw new points; a method that can keeps its curvature, any other starts afresh."""
+        weights, trial = self._weights(state), self.trial(state.leg, state.pieces)
+        points, importance = self._points(trial, weights, f"points {state.leg} {state.stage} {state.step}")
+        method = self._optimizer(state.leg, state.stage, state.pieces, points, importance, weights)
+        inner = method.adopt(state.inner) if hasattr(method, "adopt") else method.init()
+        return replace(state, weights=weights, points=points, importance=importance, inner=inner, optimizer=method)
+
+    def _points(self, trial: Trial, weights: Floats, stream: str) -> tuple[dict[str, Floats], Floats]:
+        def residual(at: Mapping[str, Floats]) -> Floats:
+            return residual_rms(trial, weights, at, self.scales)
+
+        rng = self.seeds.stream(stream)
+        points = self.sampling.draw(trial.system.coords, rng, residual if self.sampling.adaptive else None)
+        importance = np.ones(len(next(iter(points.values()))))
+        if self.sampling.causal:
+            span = trial.system.coords["t"].bounds
+            importance = causal_weights(points["t"], residual(points), span, self.sampling.causal, self.sampling.bins)
+        return points, importance
+
+    def _first_points(self, trial: Trial) -> tuple[dict[str, Floats], Floats]:
+        points = replace(self.sampling, adaptive=0.0).draw(trial.system.coords, self.seeds.stream("probe points"))
+        return points, np.ones(len(next(iter(points.values()))))
+
+    def _optimizer(
+        self, leg: int, stage: int, pieces: tuple[Floats, ...], points: Mapping[str, Floats], importance: Floats, weights: Floats
+    ) -> Solver[Any]:
+        loss = self._loss(self.trial(leg, pieces), points, importance, weights)
+        plan = self.legs[leg].stages[stage]
+        return optimizer(plan.method, loss, plan.options)
+
+    def _loss(self, trial: Trial, points: Mapping[str, Floats], importance: Floats, weights: Floats) -> ResidualLoss:
+        parts = [equation_part(trial, points, points=importance, scales=self.scales)]
+        for i, condition in enumerate(trial.soft):
+            coord, side = condition.face
+            edge = trial.system.coords[coord].bounds[0 if side == "lower" else 1]
+            box = {k: v.bounds for k, v in trial.system.coords.items()} | {coord: (edge, edge)}
+            face = sobol(box, 128, self.seeds.stream(f"face {i}"))
+            parts.append(condition_part(condition, face, self.soft_weight))
+        parts += list(self.parts(trial)) if self.parts else []
+        return ResidualLoss(trial, parts, weights)
+
+    def _validate(self, state: TrainingState) -> float:
+        """Return the largest validation residual of all pieces."""
+        from retrodict.solvers.pinn.validation import validation_residual
+
+        return max(
+            validation_residual(piece.trial, piece.weights, self.scales)
+            for piece in self.pieces((*state.pieces, self._weights(state)))
+        )

@@ -340,6 +340,11 @@ class PDESystem(Protocol):
         ...
 
     @property
+    def prescribed(self) -> Sequence[str]:
+        """Fields that their conditions determine alone; the equations are satisfied for them."""
+        ...
+
+    @property
     def exact(self) -> Field | None:
         """Exact solution, where there is one."""
         ...

@@ -230,6 +230,11 @@ class Lagrangian:
         return {**out, self.base.name: volume**2 * self.still.residuals(there, where, params)[self.base.name]}
 
     @property
+    def prescribed(self) -> tuple[str, ...]:
+        """The shifts, where labels rest: they stay what they were."""
+        return tuple(_shift(x) for x in self.space) if self.frame == "rest" else ()
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """Labels start where they are, with the velocity of the frame; the field is the initial one."""
         start = self.base.initial

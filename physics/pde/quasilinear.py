@@ -173,6 +173,11 @@ class QuasiLinear:
         return (key("u"), key("u", "t"), *carried, *spread)
 
     @property
+    def prescribed(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """The initial field and what holds on the faces."""
         faces = tuple(Periodic(x) for x in self.space) if self.boundary is None else self.boundary

@@ -358,6 +358,9 @@ class Trainer:
         if state.stage + 1 < len(self.legs[state.leg].stages):
             return self._begin(state.leg, state.stage + 1, weights, state.pieces)
         pieces = (*state.pieces, weights) if self.legs[state.leg].kept else state.pieces
+        size = self.trial(state.leg + 1, pieces).size
+        if size != weights.size:  # another architecture: nothing to go on from
+            weights = self.trial(state.leg + 1, pieces).draw(self.seeds.stream(f"init {state.leg + 1}"))
         return self._begin(state.leg + 1, 0, weights, pieces)
 
     def _refresh(self, state: TrainingState) -> TrainingState:

@@ -43,7 +43,7 @@ def separate_networks(
     Returns
     -------
     tuple of Network
-        In the order of the fields.
+        In the order of the fields; none for those that the system prescribes.
 
     Examples
     --------
@@ -53,7 +53,8 @@ def separate_networks(
     """
     periodic = dict.fromkeys(periodic_coords(system.conditions), harmonics)
     features = Features.of(system.coords, periodic)
-    return tuple(Network((name,), features, width, depth, activation) for name in system.fields)
+    free = [name for name in system.fields if name not in system.prescribed]
+    return tuple(Network((name,), features, width, depth, activation) for name in free)
 
 
 class Trial:
@@ -91,8 +92,9 @@ class Trial:
     ) -> None:
         check_conditions(system)
         got = [f for network in networks for f in network.fields]
-        if sorted(got) != sorted(system.fields):
-            raise SolverError(expected("Trial.networks", got, f"each of {list(system.fields)} once"))
+        free = [f for f in system.fields if f not in system.prescribed]
+        if sorted(got) != sorted(free):
+            raise SolverError(expected("Trial.networks", got, f"each of {free} once"))
         hard, self.soft = hard_and_soft(system)
         for network in networks:
             if lacking := [c for c in periodic_coords(hard) if c not in network.features.harmonics]:
@@ -137,7 +139,8 @@ class Trial:
         dict of str to Tensor
             Each of shape (n,).
         """
-        w, out = weights if isinstance(weights, Tensor) else self.tensor(weights), {}
+        w = weights if isinstance(weights, Tensor) else self.tensor(weights)
+        out = {name: self.ansatz[name].base(coords) for name in self.system.prescribed}
         for network, part in zip(self.networks, self.slices, strict=True):
             values = network(w[part], network.features(coords))
             for i, name in enumerate(network.fields):

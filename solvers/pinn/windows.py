@@ -84,6 +84,11 @@ class Window:
         return self.system.residuals(d, coords, params)
 
     @property
+    def prescribed(self) -> Sequence[str]:
+        """As the system's."""
+        return self.system.prescribed
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """The system's, with initial values replaced; a known rate at the old start is no longer one."""
         if self.start is None:

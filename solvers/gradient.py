@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array
 from retrodict.solvers.base import Metrics, Status
-from retrodict.solvers.objective import Objective
+from retrodict.solvers.line_search import strong_wolfe
+from retrodict.solvers.objective import Objective, evaluate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,11 +60,15 @@ class LBFGS:
         Number of pairs kept.
     tolerance : float, optional
         Bar on the largest projected gradient entry times ``max(|x|, 1)``, relative to ``max(|value|, 1)``.
+    scale : {"unit", "absolute"}, optional
+        ``"unit"`` takes one as the natural size of the objective, such as a negative log-likelihood has. ``"absolute"``
+        is for objectives that fall over many decades: the bar is on the gradient itself, gains are relative to the
+        value, and a value that rounding keeps from falling is accepted while slopes still shrink.
 
     Raises
     ------
     SolverError
-        If the objective has no gradient, or memory or tolerance are out of range.
+        If the objective has no gradient, or memory, tolerance or scale are out of range.
 
     Examples
     --------
@@ -77,14 +82,16 @@ class LBFGS:
     1.0
     """
 
-    def __init__(self, objective: Objective, *, memory: int = 10, tolerance: float = 1e-8) -> None:
+    def __init__(self, objective: Objective, *, memory: int = 10, tolerance: float = 1e-8, scale: str = "unit") -> None:
         if not isinstance(objective, Objective):
             raise SolverError(expected("LBFGS", type(objective).__name__, "an objective with a gradient"))
         if memory < 1 or not 0 < tolerance < 1:
             raise SolverError(
                 expected("LBFGS", f"memory {memory}, tolerance {tolerance}", "memory >= 1, 0 < tolerance < 1")
             )
-        self.objective, self.memory, self.tolerance = objective, memory, tolerance
+        if scale not in ("unit", "absolute"):
+            raise SolverError(expected("LBFGS", f"scale {scale!r}", "'unit' or 'absolute'"))
+        self.objective, self.memory, self.tolerance, self.scale = objective, memory, tolerance, scale
         self.lower, self.upper = objective.space.bounds()
 
     @property
@@ -95,8 +102,8 @@ class LBFGS:
     def init(self) -> LBFGSState:
         """Return the state at the start of the problem."""
         x = self.objective.space.pack(self.objective.start)
-        empty = np.zeros((0, x.size))
-        return LBFGSState(x, self._gradient(x), self._value(x), empty, empty)
+        empty, (value, gradient) = np.zeros((0, x.size)), self._evaluate(x)
+        return LBFGSState(x, gradient, value, empty, empty)
 
     def step(self, state: LBFGSState) -> tuple[LBFGSState, Metrics]:
         """Take one quasi-Newton step; if it fails, forget the memory and try steepest descent."""
@@ -106,9 +113,8 @@ class LBFGS:
             s, y = state.steps[keep] * free, state.changes[keep] * free
             direction = _two_loop(s, y, state.gradient * free)
             promised = promised if forget else -float(state.gradient @ direction)
-            x, value = self._search(state, direction)
-            if value < state.value:
-                gradient = self._gradient(x)
+            x, value, gradient, wolfe = self._search(state, direction)
+            if value < state.value or (wolfe and self.scale == "absolute"):
                 pairs = (
                     np.vstack([state.steps[keep], x - state.x]),
                     np.vstack([state.changes[keep], gradient - state.gradient]),
@@ -143,46 +149,40 @@ class LBFGS:
         a = arrays
         return LBFGSState(a["x"], a["gradient"], float(a["value"]), a["steps"], a["changes"])
 
-    def _value(self, x: Floats) -> float:
-        return self.objective.value(self.objective.space.unpack(x))
+    def _evaluate(self, x: Floats) -> tuple[float, Floats]:
+        return evaluate(self.objective, x)
 
-    def _gradient(self, x: Floats) -> Floats:
-        return self.objective.space.pack(self.objective.gradient(self.objective.space.unpack(x)))
+    def _size(self, value: float) -> float:
+        return max(1.0, abs(value)) if self.scale == "unit" else 1.0
 
     def _resting(self, x: Floats, g: Floats) -> NDArray[np.bool_]:
         return ((x <= self.lower) & (g > 0)) | ((x >= self.upper) & (g < 0))
 
     def _metrics(self, new: LBFGSState, old: LBFGSState, promised: float) -> Metrics:
         g = np.where(self._resting(new.x, new.gradient), 0.0, new.gradient)
-        size = np.max(np.abs(g) * np.maximum(np.abs(new.x), 1.0), initial=0.0) / max(1.0, abs(new.value))
-        share = promised / max(1.0, abs(old.value))
+        size = np.max(np.abs(g) * np.maximum(np.abs(new.x), 1.0), initial=0.0) / self._size(new.value)
+        share = promised / (self._size(old.value) if self.scale == "unit" else abs(old.value) or 1.0)
         return {"objective": new.value, "gradient": float(size), "gain": old.value - new.value, "promised": share}
 
-    def _search(self, state: LBFGSState, direction: Floats) -> tuple[Floats, float]:
-        """Return the point and value that a line search along ``direction`` accepts, or the old ones."""
-        from scipy.optimize import line_search
-
+    def _search(self, state: LBFGSState, direction: Floats) -> tuple[Floats, float, Floats, bool]:
+        """Return point, value and gradient that a line search along ``direction`` accepts, or the old ones."""
         slope = state.gradient @ direction
         if not slope < 0:
-            return state.x, state.value
+            return state.x, state.value, state.gradient, False
         length = 1.0 if len(state.steps) else min(1.0, 1.0 / float(np.linalg.norm(state.gradient)))
         reach = np.where(direction > 0, self.upper - state.x, state.x - self.lower)
         if np.all(np.isinf(reach[direction != 0])) and len(state.steps):
-            import warnings
-
-            with warnings.catch_warnings():
-                # a failed Wolfe search is not an event for the user: backtracking below takes over
-                warnings.filterwarnings("ignore", message="The line search", category=RuntimeWarning)
-                found = line_search(self._value, self._gradient, state.x, direction, state.gradient, state.value)
-            if found[0] is not None and found[3] is not None and np.isfinite(found[3]):
-                return state.x + found[0] * direction, float(found[3])
+            found = strong_wolfe(self._evaluate, state.x, state.value, state.gradient, direction)
+            if found.wolfe or found.point.value < state.value:
+                return found.point.x, found.point.value, found.point.gradient, found.wolfe
         for _ in range(40):
             x = np.clip(state.x + length * direction, self.lower, self.upper)
-            value = self._value(x)
+            tree = self.objective.space.unpack(x)
+            value = float(self.objective.value(tree))
             if np.isfinite(value) and value <= state.value + 1e-4 * (state.gradient @ (x - state.x)):
-                return x, value
+                return x, value, self.objective.space.pack(self.objective.gradient(tree)), False
             length *= 0.5
-        return state.x, state.value
+        return state.x, state.value, state.gradient, False
 
 
 def _two_loop(steps: Floats, changes: Floats, gradient: Floats) -> Floats:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array
 from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.normal_equations import Gram, Stacked
 from retrodict.solvers.objective import LeastSquaresObjective
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["GaussNewton", "LeastSquaresState", "LevenbergMarquardt"]
+__all__ = ["GaussNewton", "LeastSquaresMethod", "LeastSquaresState", "LevenbergMarquardt"]
 
 Floats = NDArray[np.float64]
 _TRIALS = 30
@@ -55,17 +56,35 @@ class LeastSquaresState:
     scale: Floats
 
 
-class _LeastSquares:
-    """What the two methods share: start, stopping, packing, the projected step."""
+class LeastSquaresMethod:
+    """What least-squares methods share: start, stopping, packing, the projected step; each adds ``step``.
+
+    Parameters
+    ----------
+    objective : LeastSquaresObjective
+        What to minimise.
+    tolerance : float, optional
+        Bar on the cosine between residual and Jacobian, and on the relative step.
+    scale : {"unit", "absolute"}, optional
+        Whether predicted gains are judged against ``max(|value|, 1)``, or against the value alone.
+
+    Raises
+    ------
+    SolverError
+        If the objective is not a least-squares objective or an option is out of range.
+    """
 
     method = ""
+    damping = 1e-3
 
-    def __init__(self, objective: LeastSquaresObjective, *, tolerance: float = 1e-8) -> None:
+    def __init__(self, objective: LeastSquaresObjective, *, tolerance: float = 1e-8, scale: str = "unit") -> None:
         if not isinstance(objective, LeastSquaresObjective):
             raise SolverError(expected(type(self).__name__, type(objective).__name__, "a least-squares objective"))
         if not 0 < tolerance < 1:
             raise SolverError(expected("tolerance", tolerance, "a number in (0, 1)"))
-        self.objective, self.tolerance = objective, tolerance
+        if scale not in ("unit", "absolute"):
+            raise SolverError(expected("scale", repr(scale), "'unit' or 'absolute'"))
+        self.objective, self.tolerance, self.scale = objective, tolerance, scale
         self.lower, self.upper = objective.space.bounds()
 
     @property
@@ -76,7 +95,7 @@ class _LeastSquares:
     def init(self) -> LeastSquaresState:
         """Return the state at the start of the problem."""
         x = self.objective.space.pack(self.objective.start)
-        return LeastSquaresState(x, self._value(x), 1e-3, 2.0, np.zeros_like(x))
+        return LeastSquaresState(x, self._value(x), self.damping, 2.0, np.zeros_like(x))
 
     def done(self, metrics: Metrics) -> Status | None:
         """Return ``converged`` when gradient, predicted gain or step is small, ``stalled`` when no step helps."""
@@ -116,9 +135,14 @@ class _LeastSquares:
         scale = np.where(new.scale > 0, new.scale, 1.0)
         moved = np.linalg.norm((new.x - old.x) * scale) / (np.linalg.norm(old.x * scale) + 1e-300)
         cosine = np.max(np.abs(g) / scale, initial=0.0) / (np.linalg.norm(r) + 1e-300)
-        scaled_gain, accepted = gain / max(1.0, abs(old.value)), float(new.x is not old.x)
+        size = max(1.0, abs(old.value)) if self.scale == "unit" else abs(old.value) or 1.0
+        scaled_gain, accepted = gain / size, float(new.x is not old.x)
         values = (new.value, float(cosine), float(moved), scaled_gain, new.damping, accepted)
         return dict(zip(_METRICS, values, strict=True))
+
+    def _nowhere(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
+        """Return the end of a solve whose numbers are not finite."""
+        return state, dict.fromkeys(_METRICS, np.nan)
 
     def _trial(self, x: Floats, free: NDArray[np.bool_], step: Floats) -> Floats:
         full = np.zeros_like(x)
@@ -126,7 +150,7 @@ class _LeastSquares:
         return np.clip(x + full, self.lower, self.upper)
 
 
-class LevenbergMarquardt(_LeastSquares):
+class LevenbergMarquardt(LeastSquaresMethod):
     """Levenberg-Marquardt with Nielsen's damping and a scaling that keeps the largest column norms.
 
     Parameters
@@ -135,11 +159,20 @@ class LevenbergMarquardt(_LeastSquares):
         For example an `retrodict.inverse.problem.InverseProblem`.
     tolerance : float, optional
         Bar on the cosine between residual and Jacobian, and on the relative step.
+    scale : {"unit", "absolute"}, optional
+        Whether predicted gains are judged against ``max(|value|, 1)``, or against the value alone, for objectives that
+        fall over many decades.
+    damping : float, optional
+        Of the first step, in units of the squared column norms; about 1 where the start is poor.
+    factorisation : {"svd", "cholesky"}, optional
+        How a damped step is found: by singular values, which keeps the accuracy of the Jacobian, or by Cholesky's
+        factors of the inner products, formed once a step in the smaller of the two spaces, many times faster; where
+        rounding leaves those indefinite, singular values step in.
 
     Raises
     ------
     SolverError
-        If the objective is not a least-squares objective or the tolerance is out of range.
+        If the objective is not a least-squares objective or an option is out of range.
 
     Notes
     -----
@@ -148,17 +181,35 @@ class LevenbergMarquardt(_LeastSquares):
 
     method = "levenberg-marquardt"
 
+    def __init__(
+        self,
+        objective: LeastSquaresObjective,
+        *,
+        tolerance: float = 1e-8,
+        scale: str = "unit",
+        damping: float = 1e-3,
+        factorisation: str = "svd",
+    ) -> None:
+        super().__init__(objective, tolerance=tolerance, scale=scale)
+        if not 0 < damping < np.inf or factorisation not in ("svd", "cholesky"):
+            got = f"damping {damping}, factorisation {factorisation!r}"
+            raise SolverError(expected("LevenbergMarquardt", got, "damping > 0, factorisation 'svd' or 'cholesky'"))
+        self.damping, self.factorisation = damping, factorisation
+        if factorisation != "svd":
+            self.method = f"{self.method}-{factorisation}"
+
     def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
         """Linearise once, then raise the damping until a step lowers the objective."""
         r, jac, gradient, free, scale = self._linearize(state)
         if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(r)):
-            return state, dict.fromkeys(_METRICS, np.nan)
+            return self._nowhere(state)
         unit = np.where(scale[free] > 0, scale[free], 1.0)
-        j_free, damping, growth = jac[:, free] / unit, state.damping, state.growth
-        promised = None
+        damping, growth, promised = state.damping, state.growth, None
+        stacked = Stacked(jac[:, free] / unit, r)
+        gram = Gram(stacked.matrix, r) if self.factorisation == "cholesky" else None
         for _ in range(_TRIALS):
-            stacked = np.vstack([j_free, np.sqrt(damping) * np.eye(j_free.shape[1])])
-            scaled = np.linalg.lstsq(stacked, np.concatenate([-r, np.zeros(j_free.shape[1])]), rcond=None)[0]
+            scaled = gram.solve(damping) if gram else None
+            scaled = stacked.solve(damping) if scaled is None else scaled
             x = self._trial(state.x, free, scaled / unit)
             moved = jac @ (x - state.x)
             predicted = float(-(r @ moved) - 0.5 * moved @ moved)
@@ -174,7 +225,7 @@ class LevenbergMarquardt(_LeastSquares):
         return rest, self._metrics(rest, state, gradient * free, r, max(promised or 0.0, 0.0))
 
 
-class GaussNewton(_LeastSquares):
+class GaussNewton(LeastSquaresMethod):
     """Gauss-Newton with backtracking; rank-deficient directions are left alone.
 
     Parameters
@@ -183,6 +234,9 @@ class GaussNewton(_LeastSquares):
         For example an `retrodict.inverse.problem.InverseProblem`.
     tolerance : float, optional
         Bar on the cosine between residual and Jacobian, and on the relative step.
+    scale : {"unit", "absolute"}, optional
+        Whether predicted gains are judged against ``max(|value|, 1)``, or against the value alone, for objectives that
+        fall over many decades.
 
     Raises
     ------
@@ -196,7 +250,7 @@ class GaussNewton(_LeastSquares):
         """Take the minimum-norm least-squares step, halved until the objective falls."""
         r, jac, gradient, free, scale = self._linearize(state)
         if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(r)):
-            return state, dict.fromkeys(_METRICS, np.nan)
+            return self._nowhere(state)
         unit = np.where(scale[free] > 0, scale[free], 1.0)
         full = np.linalg.lstsq(jac[:, free] / unit, -r, rcond=1e-12)[0] / unit
         promised = None

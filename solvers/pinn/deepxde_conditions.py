@@ -1,8 +1,8 @@
-"""A `PDESystem` in DeepXDE's words: its geometry, its conditions, its derivatives, its networks."""
+"""The box and the conditions of a `PDESystem` in DeepXDE's words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Condition, Derivatives, Dirichlet, Initial, Key, Neumann, PDESystem, Periodic, Value
-from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
-from retrodict.solvers.pinn.features import Features
+from retrodict.physics.system import Dirichlet, Initial, Neumann, PDESystem, Periodic, Value
+from retrodict.solvers.pinn.constraints import hard_and_soft
 
-__all__ = ["Axes", "SoftCondition", "constrain", "derivatives_of", "geometry_of", "residual_of", "soft_conditions"]
+__all__ = ["Axes", "SoftCondition", "geometry_of", "soft_conditions"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -52,13 +51,10 @@ class Axes:
         if not 1 <= len(self.space) <= 3:
             raise SolverError(expected("DeepXDE", f"{len(self.space)} space coordinates {self.space}", "one to three"))
         for c in self.system.conditions:
-            if isinstance(c, Initial):
-                fine = c.time == self.time
-            else:
-                fine = c.coord in self.space
-            if not fine:
-                got = f"a face of {c.time if isinstance(c, Initial) else c.coord!r}"
-                raise SolverError(expected(f"DeepXDE: {c.name}", got, f"the start of one time, or faces of {self.space}"))
+            where, fine = (c.time, (self.time,)) if isinstance(c, Initial) else (c.coord, self.space)
+            if where not in fine:
+                wanted = f"the start of one time, or faces of {self.space}"
+                raise SolverError(expected(f"DeepXDE: {c.name}", f"a face of {where!r}", wanted))
 
     @property
     def time(self) -> str | None:
@@ -125,73 +121,6 @@ def geometry_of(dde: Any, axes: Axes) -> Any:
     return shape.GeometryXTime(space, shape.TimeDomain(*axes.system.coords[axes.time].bounds))
 
 
-def derivatives_of(dde: Any, axes: Axes, fields: Sequence[str], wanted: Sequence[Key], x: Tensor, y: Tensor) -> Derivatives:
-    """Return derivatives of a network's outputs by DeepXDE's own cached Jacobians and Hessians.
-
-    Parameters
-    ----------
-    dde : module
-        The library.
-    axes : Axes
-        Meaning of the inputs' columns.
-    fields : sequence of str
-        Meaning of the outputs' columns.
-    wanted : sequence of Key
-        What to compute; any order.
-    x, y : Tensor, shapes (n, dim) and (n, fields)
-        Inputs and outputs.
-
-    Returns
-    -------
-    Derivatives
-        Each of shape (n,), with the graph behind them.
-    """
-
-    def column(name: str, by: Sequence[str]) -> Tensor:
-        i, j = fields.index(name), [axes.names.index(c) for c in by]
-        if not j:
-            return y[:, i : i + 1]
-        if len(j) == 1:
-            return dde.grad.jacobian(y, x, i=i, j=j[0])  # type: ignore[no-any-return]
-        d = dde.grad.hessian(y, x, component=i, i=j[0], j=j[1])
-        for k in j[2:]:
-            d = dde.grad.jacobian(d, x, i=0, j=k)
-        return d  # type: ignore[no-any-return]
-
-    return Derivatives({key: column(key[0], key[1:])[:, 0] for key in wanted})
-
-
-def residual_of(
-    dde: Any, axes: Axes, params: Mapping[str, Tensor], names: Sequence[str] | None = None
-) -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """Return the function of inputs and outputs that DeepXDE calls a PDE.
-
-    Parameters
-    ----------
-    dde : module
-        The library.
-    axes : Axes
-        Of the system.
-    params : Mapping of str to Tensor
-        Coefficients; unknown ones are trainable.
-    names : sequence of str, optional
-        Order of the equations.
-
-    Returns
-    -------
-    callable
-        ``(x, y) -> list of Tensor``, each of shape (n, 1).
-    """
-    system, fields = axes.system, list(axes.system.fields)
-
-    def equations(x: Tensor, y: Tensor) -> list[Tensor]:
-        d = derivatives_of(dde, axes, fields, list(system.derivatives), x, y)
-        rows = system.residuals(d, axes.split(x), params)
-        return [rows[name][:, None] for name in names or rows]
-
-    return equations
-
-
 @dataclass(frozen=True)
 class SoftCondition:
     """A condition as a term of the loss.
@@ -223,7 +152,7 @@ def soft_conditions(dde: Any, axes: Axes, geometry: Any, hard: bool) -> list[Sof
     geometry : object
         From `geometry_of`.
     hard : bool
-        Leave out what `constrain` satisfies.
+        Leave out what `retrodict.solvers.pinn.deepxde_fields.constrain` satisfies.
 
     Returns
     -------
@@ -251,7 +180,7 @@ def _initial(dde: Any, axes: Axes, geometry: Any, fields: list[str], c: Initial)
         start = axes.system.coords[c.time].bounds[0]
 
         def gap(x: Tensor, y: Tensor, _points: object) -> Tensor:
-            return dde.grad.jacobian(y, x, i=i, j=-1 + x.shape[1]) - rate(axes.split(x))[:, None]  # type: ignore[no-any-return]
+            return dde.grad.jacobian(y, x, i=i, j=len(axes.space)) - rate(axes.split(x))[:, None]  # type: ignore[no-any-return]
 
         term = dde.icbc.OperatorBC(geometry, gap, lambda x, _on: bool(dde.utils.isclose(x[-1], start)))
         out.append(SoftCondition(f"initial rate of {c.field}", "initial", term))
@@ -261,15 +190,14 @@ def _initial(dde: Any, axes: Axes, geometry: Any, fields: list[str], c: Initial)
 def _periodic(dde: Any, axes: Axes, geometry: Any, fields: list[str], c: Periodic) -> list[SoftCondition]:
     j, edges = axes.space.index(c.coord), axes.system.coords[c.coord].bounds
 
-    # one side only: DeepXDE itself adds the partner of every point
-    def on_lower(x: Floats, on: bool) -> bool:
-        return bool(on and dde.utils.isclose(x[j], edges[0]))
+    def on_seam(x: Floats, on: bool) -> bool:
+        return bool(on and any(dde.utils.isclose(x[j], e) for e in edges))
 
     out = []
     for i, field in enumerate(fields):
         second = any(k[0] == field and k[1:].count(c.coord) > 1 for k in axes.system.derivatives)
         for order in range(2 if second else 1):
-            term = dde.icbc.PeriodicBC(geometry, j, on_lower, derivative_order=order, component=i)
+            term = dde.icbc.PeriodicBC(geometry, j, on_seam, derivative_order=order, component=i)
             name = f"{c.name}: {field}" if order == 0 else f"{c.name}: d{field}/d{c.coord}"
             out.append(SoftCondition(name, "boundary", term))
     return out
@@ -291,38 +219,3 @@ def _face(dde: Any, axes: Axes, geometry: Any, fields: list[str], c: Dirichlet |
     if slope:
         return dde.icbc.NeumannBC(geometry, lambda x: sign * value(x), on_face, component=i)
     return dde.icbc.DirichletBC(geometry, value, on_face, component=i)
-
-
-def constrain(net: Any, axes: Axes) -> int:
-    """Give a network the periodic inputs and the ansatz that satisfy every hard condition.
-
-    Parameters
-    ----------
-    net : deepxde network
-        What to change.
-    axes : Axes
-        Of the system.
-
-    Returns
-    -------
-    int
-        Number of inputs that the first layer gets.
-    """
-    system = axes.system
-    check_conditions(system)
-    hard: tuple[Condition, ...] = hard_and_soft(system)[0]
-    features = inputs_of(axes)
-    parts = [Ansatz(name, system.coords, hard) for name in system.fields]
-
-    def outputs(x: Tensor, y: Tensor) -> Tensor:
-        at = axes.split(x)
-        return torch.stack([p.base(at) + p.factor(at) * y[:, i] for i, p in enumerate(parts)], -1)
-
-    net.apply_feature_transform(lambda x: features(axes.split(x)))
-    net.apply_output_transform(outputs)
-    return features.size
-
-
-def inputs_of(axes: Axes) -> Features:
-    """Return the inputs of a network with hard constraints: the same as those of `separate_networks`."""
-    return Features.of(axes.system.coords, dict.fromkeys(periodic_coords(axes.system.conditions), 1))

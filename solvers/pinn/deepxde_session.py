@@ -1,4 +1,4 @@
-"""DeepXDE keeps backend, precision, seeds and options in process globals; here they are set for a while and put back."""
+"""DeepXDE keeps backend, precision, seeds and options in process globals: set for a while, and put back."""
 
 from __future__ import annotations
 

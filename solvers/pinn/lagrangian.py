@@ -76,14 +76,23 @@ class LabelSolution:
             If labels have crossed, or the search does not end.
         """
         system = _system(self.pieces[0])
-        since, t = self.pieces[0].window[0], np.asarray(coords["t"], float)
+        since, t = system.coords["t"].bounds[0], np.asarray(coords["t"], float)
         at = {x: np.asarray(coords[x], float) - system.stream.get(x, 0.0) * (t - since) for x in system.space}
-        for x, y in at.items():
-            low, _ = system.coords[x].bounds
-            at[x] = low + (y - low) % system.period(x)
+        return self._labels_in_frame(at, t, tolerance)
+
+    def _labels_in_frame(self, at: Mapping[str, Floats], t: Floats, tolerance: float = 1e-13) -> dict[str, Floats]:
+        """Return the labels at points that are counted in the frame of the uniform stream; each piece has its own."""
+        system = _system(self.pieces[0])
+        low = {x: system.coords[x].bounds[0] for x in system.space}
+        wrapped = {x: low[x] + (np.asarray(y) - low[x]) % system.period(x) for x, y in at.items()}
         search = _search_line if len(system.space) == 1 else _search_plane
-        found = search(self._positions, at, t, system, tolerance)
-        return {**found, "t": t}
+        return {**search(self._positions, wrapped, t, system, tolerance), "t": t}
+
+    def in_frame(self, coords: Mapping[str, Floats]) -> Floats:
+        """Return the field at points that are counted in the frame of the uniform stream, shape (n,)."""
+        t = np.asarray(coords["t"], float)
+        found = self._labels_in_frame({k: v for k, v in coords.items() if k != "t"}, t)
+        return evaluate(self.pieces, found, [key("u")])["u"].double().cpu().numpy()
 
     def _positions(self, labels: Mapping[str, Floats], t: Floats) -> tuple[dict[str, Floats], Floats]:
         """Return positions and deformation ``F[n, i, a]`` of labels."""

@@ -21,9 +21,12 @@ from retrodict.physics.errors import CheckpointError
 from retrodict.physics.spaces import Space, Var
 from retrodict.solvers.base import Solver
 from retrodict.solvers.checkpoint import CheckpointStore
+from retrodict.solvers.first_order import SOAP, Adam
 from retrodict.solvers.gradient import LBFGS
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
+from retrodict.solvers.natural_gradient import NaturalGradient
+from retrodict.solvers.quasi_newton import SSBroyden
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "retrodict_cooling" / "retrodict_cooling.py"
 
@@ -37,9 +40,9 @@ def example():
     return module.case
 
 
-def problem():
+def problem(bounds=(0.0, 3.0)):
     """Two unknowns, one near its bound, a prior, masked data."""
-    space = Space({"a": Var(("i",), (2,)), "rate": Var(bounds=(0.0, 3.0))})
+    space = Space({"a": Var(("i",), (2,)), "rate": Var(bounds=bounds)})
     seen = Space({"y": Var(("t",), (12,))})
     time = torch.linspace(0, 2, 12, dtype=torch.float64)
     law = lambda t: {"y": t["a"][0] * torch.exp(-t["rate"] * time) + t["a"][1]}  # noqa: E731
@@ -56,8 +59,13 @@ def of_case(case):
     return set_up(*prepare(case, preset="smoke"), None)[1]
 
 
-LOCAL = {kind.__name__: kind for kind in (LevenbergMarquardt, GaussNewton, LBFGS)}
-TABLE = {name: (lambda kind=kind: kind(problem())) for name, kind in LOCAL.items()}
+LOCAL = {
+    kind.__name__: kind for kind in (LevenbergMarquardt, GaussNewton, NaturalGradient, LBFGS, SSBroyden, Adam, SOAP)
+}
+FREE = (-np.inf, np.inf)
+TABLE = {
+    name: (lambda kind=kind: kind(problem(FREE) if kind is SSBroyden else problem())) for name, kind in LOCAL.items()
+}
 TABLE |= {"case/cooling": lambda: of_case(example())}
 TABLE |= {
     f"case/{entry.name}": (lambda target=entry.target: of_case(registry.load(target)))

@@ -4,11 +4,17 @@ import dataclasses
 import os
 import signal
 
+import numpy as np
 import retrodict_cooling as example
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import setting
-from retrodict.physics.spaces import Tree
+from retrodict.physics.spaces import Space, Tree
+from retrodict.solvers.first_order import SOAP, Adam
+from retrodict.solvers.least_squares import LevenbergMarquardt
+from retrodict.solvers.natural_gradient import NaturalGradient
+from retrodict.solvers.quasi_newton import SSBroyden
+from retrodict.solvers.schedules import Schedule
 
 CALLS = 0
 
@@ -41,9 +47,30 @@ def problem(config, seeds, data):  # type: ignore[no-untyped-def]
     return dataclasses.replace(plain, terms=(dataclasses.replace(term, fn=misfit),))
 
 
+class Unbounded:
+    """A problem whose bounds are left out of account."""
+
+    def __init__(self, posed) -> None:  # type: ignore[no-untyped-def]
+        free = {k: dataclasses.replace(v, bounds=(-np.inf, np.inf)) for k, v in posed.space.items()}
+        self.space, self.start, self.name = Space(free), posed.start, posed.name
+        self.value, self.gradient = posed.value, posed.gradient
+
+
+OTHERS = {
+    "ssbroyden": lambda posed: SSBroyden(Unbounded(posed), tolerance=1e-6),
+    # where first-order methods stop matters less than that they stop: gradients begin at half a million
+    "adam": lambda posed: Adam(posed, rate=Schedule(0.01, "exponential", steps=1000), amsgrad=True, tolerance=1e4),
+    "soap": lambda posed: SOAP(posed, rate=0.01, frequency=2, one_sided=True, tolerance=1e4),
+    "natural-gradient": lambda posed: NaturalGradient(posed, regularisation=0.3),
+    "levenberg-marquardt-cholesky": lambda posed: LevenbergMarquardt(posed, damping=100.0, factorisation="cholesky"),
+}
+
+
 def solver(config, posed):  # type: ignore[no-untyped-def]
     from retrodict.inverse.estimators import solver_for
 
+    if config.method in OTHERS:
+        return OTHERS[config.method](posed)
     return solver_for(posed, config.method, tolerance=1e-6 if config.method == "l-bfgs" else 1e-8)
 
 

@@ -17,7 +17,16 @@ from retrodict.solvers.result import load_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "retrodict_cooling"
-METHODS = ("levenberg-marquardt", "gauss-newton", "l-bfgs")
+METHODS = (
+    "levenberg-marquardt",
+    "levenberg-marquardt-cholesky",
+    "gauss-newton",
+    "natural-gradient",
+    "l-bfgs",
+    "ssbroyden",
+    "adam",
+    "soap",
+)
 
 
 @pytest.fixture

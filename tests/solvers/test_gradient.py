@@ -148,3 +148,51 @@ def test_wrong_options_are_refused(options):
 def test_an_objective_without_a_gradient_is_refused():
     with pytest.raises(SolverError, match="LBFGS: got object, expected an objective with a gradient"):
         LBFGS(object())
+
+
+def fading():
+    """A mean square of thirty unknowns that vanishes at one."""
+    rng = np.random.default_rng(3)
+    w = rng.standard_normal((80, 30)) / 5
+    residual = lambda x: np.tanh(w @ x) - np.tanh(w.sum(1)) + 0.3 * ((w @ x) ** 2 - w.sum(1) ** 2)  # noqa: E731
+    slope = lambda x: (1 - np.tanh(w @ x) ** 2 + 0.6 * (w @ x))[:, None] * w  # noqa: E731
+    start = 1 + 0.1 * rng.standard_normal(30)
+    return Function(lambda x: np.mean(residual(x) ** 2), lambda x: slope(x).T @ residual(x) / 40, start)
+
+
+def test_an_absolute_scale_lets_a_mean_square_fall_to_its_rounding():
+    result, x = solve(fading(), 2000, scale="absolute", tolerance=1e-13)
+    assert result.status is Status.CONVERGED
+    assert result.best["objective"] < 1e-24
+    np.testing.assert_allclose(x, 1.0, atol=1e-9)
+    early, _ = solve(fading(), 2000)
+    assert early.best["objective"] > 1e-18  # judged against one, it is small long before
+
+
+def test_steps_that_only_rounding_keeps_from_falling_are_taken():
+    # the offset hides the last eight digits of x in the value; the slopes still tell
+    result, x = solve(
+        Function(lambda x: 1e3 + np.cosh(x).sum(), np.sinh, [1.0, -2.0]), 50, scale="absolute", tolerance=1e-12
+    )
+    assert result.status is Status.CONVERGED
+    assert np.abs(x).max() < 1e-9
+
+
+def test_value_and_gradient_in_one_pass_are_made_use_of():
+    class Both(Function):
+        calls = 0
+
+        def value_and_gradient(self, x):
+            self.calls += 1
+            return Function.value(self, x), Function.gradient(self, x)
+
+    start = np.array([-1.2, 1.0])
+    one = solve(Function(optimize.rosen, optimize.rosen_der, start))[0]
+    both = Both(optimize.rosen, optimize.rosen_der, start)
+    assert solve(both)[0].history.identical(one.history)
+    assert both.calls > one.steps
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(SolverError, match="LBFGS: got scale 'relative', expected 'unit' or 'absolute'"):
+        LBFGS(fading(), scale="relative")

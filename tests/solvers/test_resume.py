@@ -1,5 +1,7 @@
 """Stopped after k steps and resumed, every solver gives the same numbers to the last bit."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,15 @@ from retrodict.solvers.checkpoint import CheckpointStore
 from retrodict.solvers.gradient import LBFGS
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
+from retrodict.solvers.natural_gradient import NaturalGradient
 
-SOLVERS = [LevenbergMarquardt, GaussNewton, LBFGS]
+SOLVERS = [
+    LevenbergMarquardt,
+    partial(LevenbergMarquardt, factorisation="cholesky"),
+    GaussNewton,
+    NaturalGradient,
+    LBFGS,
+]
 
 
 @pytest.mark.parametrize("kind", SOLVERS)

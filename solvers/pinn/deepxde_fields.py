@@ -1,0 +1,120 @@
+"""Derivatives, residuals and hard constraints of a `PDESystem` on a network of DeepXDE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retrodict.physics.system import Derivatives, Key
+from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
+from retrodict.solvers.pinn.deepxde_conditions import Axes
+from retrodict.solvers.pinn.features import Features
+
+__all__ = ["constrain", "derivatives_of", "inputs_of", "residual_of"]
+
+
+def derivatives_of(
+    dde: Any, axes: Axes, fields: Sequence[str], wanted: Sequence[Key], x: Tensor, y: Tensor
+) -> Derivatives:
+    """Return derivatives of a network's outputs by DeepXDE's own cached Jacobians and Hessians.
+
+    Parameters
+    ----------
+    dde : module
+        The library.
+    axes : Axes
+        Meaning of the inputs' columns.
+    fields : sequence of str
+        Meaning of the outputs' columns.
+    wanted : sequence of Key
+        What to compute; any order.
+    x, y : Tensor, shapes (n, dim) and (n, fields)
+        Inputs and outputs.
+
+    Returns
+    -------
+    Derivatives
+        Each of shape (n,), with the graph behind them.
+    """
+
+    def column(name: str, by: Sequence[str]) -> Tensor:
+        i, j = fields.index(name), [axes.names.index(c) for c in by]
+        if not j:
+            return y[:, i : i + 1]
+        if len(j) == 1:
+            return dde.grad.jacobian(y, x, i=i, j=j[0])  # type: ignore[no-any-return]
+        d = dde.grad.hessian(y, x, component=i, i=j[0], j=j[1])
+        for k in j[2:]:
+            d = dde.grad.jacobian(d, x, i=0, j=k)
+        return d  # type: ignore[no-any-return]
+
+    return Derivatives({key: column(key[0], key[1:])[:, 0] for key in wanted})
+
+
+def residual_of(
+    dde: Any, axes: Axes, params: Mapping[str, Tensor], names: Sequence[str] | None = None
+) -> Callable[[Tensor, Tensor], list[Tensor]]:
+    """Return the function of inputs and outputs that DeepXDE calls a PDE.
+
+    Parameters
+    ----------
+    dde : module
+        The library.
+    axes : Axes
+        Of the system.
+    params : Mapping of str to Tensor
+        Coefficients; unknown ones are trainable.
+    names : sequence of str, optional
+        Order of the equations.
+
+    Returns
+    -------
+    callable
+        ``(x, y) -> list of Tensor``, each of shape (n, 1).
+    """
+    system, fields = axes.system, list(axes.system.fields)
+
+    def equations(x: Tensor, y: Tensor) -> list[Tensor]:
+        d = derivatives_of(dde, axes, fields, list(system.derivatives), x, y)
+        rows = system.residuals(d, axes.split(x), params)
+        return [rows[name][:, None] for name in names or rows]
+
+    return equations
+
+
+def constrain(net: Any, axes: Axes) -> int:
+    """Give a network the periodic inputs and the ansatz that satisfy every hard condition.
+
+    Parameters
+    ----------
+    net : deepxde network
+        What to change.
+    axes : Axes
+        Of the system.
+
+    Returns
+    -------
+    int
+        Number of inputs that the first layer gets.
+    """
+    system = axes.system
+    check_conditions(system)
+    hard = hard_and_soft(system)[0]
+    features = inputs_of(axes)
+    parts = [Ansatz(name, system.coords, hard) for name in system.fields]
+
+    def outputs(x: Tensor, y: Tensor) -> Tensor:
+        at = axes.split(x)
+        return torch.stack([p.base(at) + p.factor(at) * y[:, i] for i, p in enumerate(parts)], -1)
+
+    net.apply_feature_transform(lambda x: features(axes.split(x)))
+    net.apply_output_transform(outputs)
+    return features.size
+
+
+def inputs_of(axes: Axes) -> Features:
+    """Return the inputs of a network with hard constraints: the same as those of `separate_networks`."""
+    return Features.of(axes.system.coords, dict.fromkeys(periodic_coords(axes.system.conditions), 1))

@@ -77,6 +77,7 @@ def convection(c: float, nu: float = 0.0, *, initial: Value | None = None, coord
         streams={"x": "c"},
         diffusivity=(lambda _u, _coords, params: params["nu"]) if nu else None,
         growth=_no_growth,
+        uniform=True,
         exact=wave if initial is None else None,
         bounds={"nu": (0.0, math.inf)},
     )

@@ -109,6 +109,8 @@ class QuasiLinear:
         of a field whose residual is r, in the norm of L2. What an error certificate needs.
     growth_derivatives : tuple of Key, optional
         What ``growth`` needs.
+    uniform : bool, optional
+        Whether stream and diffusivity are numbers and there is nothing else, so that Fourier modes evolve on their own.
     boundary : tuple of Condition, optional
         Conditions on the faces of space; periodic in all of them unless given.
     exact : callable, optional
@@ -139,6 +141,7 @@ class QuasiLinear:
     source: Coefficient | None = None
     growth: Callable[[Derivatives, Coords, Params], Tensor] | None = None
     growth_derivatives: tuple[Key, ...] = ()
+    uniform: bool = False
     boundary: tuple[Dirichlet | Neumann | Periodic, ...] | None = None
     exact: Field | None = None
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -254,6 +257,7 @@ class QuasiLinear:
         kept = {x: c for x, c in self.streams.items() if values[c] != 0.0}
         return replace(
             self,
+            uniform=self.uniform and not velocity,
             values={k: v for k, v in values.items() if k in kept.values() or k not in self.streams.values()},
             streams=kept,
             velocity=velocity,

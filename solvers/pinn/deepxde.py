@@ -117,7 +117,8 @@ def train_with_deepxde(
     >>> result.history["iteration"].values, result.predict({"t": [0.0], "x": [1.0]})["u"].shape
     (array([20., 40.]), (1,))
     """
-    if (seconds is None and iterations is None) or (seconds or 1) <= 0 or (iterations or 1) < 1 or records < 1:
+    budget = [b for b in (seconds, iterations) if b is not None]
+    if not budget or min(*budget, records) <= 0:
         got = f"seconds {seconds}, iterations {iterations}, records {records}"
         raise SolverError(expected("train_with_deepxde", got, "a positive budget of seconds, iterations or both"))
     trainer = DeepXDETrainer(DeepXDEProblem(system, setup or DeepXDESetup(), unknown or {}, observations))

@@ -109,6 +109,15 @@ def geometry_of(dde: Any, axes: Axes) -> Any:
     -------
     deepxde geometry
         Coordinates in the order of ``axes.names``.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> with session("float64") as dde:
+    ...     dim = geometry_of(dde, Axes(convection(1.0))).dim
+    >>> dim
+    2
     """
     low, high = (np.array([axes.system.coords[x].bounds[side] for x in axes.space]) for side in (0, 1))
     shape = dde.geometry
@@ -159,6 +168,16 @@ def soft_conditions(dde: Any, axes: Axes, geometry: Any, hard: bool) -> list[Sof
     list of SoftCondition
         An initial rate is a condition of its own. A periodic coordinate gives one for the values of each field, and
         one for the slopes of those that are differentiated twice along it, which is what makes the problem well posed.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> axes = Axes(convection(1.0, 0.1))
+    >>> with session("float64") as dde:
+    ...     soft = soft_conditions(dde, axes, geometry_of(dde, axes), hard=False)
+    >>> [condition.name for condition in soft]
+    ['initial u', 'periodic x: u', 'periodic x: du/dx']
     """
     out: list[SoftCondition] = []
     fields = list(axes.system.fields)

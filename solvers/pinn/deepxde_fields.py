@@ -38,6 +38,16 @@ def derivatives_of(
     -------
     Derivatives
         Each of shape (n,), with the graph behind them.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> x = torch.tensor([[3.0, 1.0]], requires_grad=True)  # space first, time last
+    >>> with session("float32") as dde:
+    ...     d = derivatives_of(dde, Axes(convection(1.0)), ["u"], [("u", "t", "x")], x, x[:, :1] ** 2 * x[:, 1:])
+    >>> float(d["u", "x", "t"])
+    6.0
     """
 
     def column(name: str, by: Sequence[str]) -> Tensor:
@@ -74,6 +84,17 @@ def residual_of(
     -------
     callable
         ``(x, y) -> list of Tensor``, each of shape (n, 1).
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> x = torch.tensor([[3.0, 1.0]], requires_grad=True)
+    >>> with session("float32") as dde:
+    ...     equations = residual_of(dde, Axes(convection(2.0)), {"c": torch.tensor(2.0)})
+    ...     rows = equations(x, x.sum(1, keepdim=True))
+    >>> float(rows[0])  # u_t + 2 u_x of x + t
+    3.0
     """
     system, fields = axes.system, list(axes.system.fields)
 
@@ -99,6 +120,17 @@ def constrain(net: Any, axes: Axes) -> int:
     -------
     int
         Number of inputs that the first layer gets.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> with session("float64") as dde:
+    ...     net = dde.nn.FNN([3, 4, 1], "tanh", "Glorot normal")
+    ...     inputs = constrain(net, Axes(convection(1.0)))
+    ...     u = net(torch.tensor([[1.0, 0.0]]))
+    >>> inputs, round(float(u), 6)  # time, cosine and sine; sin 1
+    (3, 0.841471)
     """
     system = axes.system
     check_conditions(system)
@@ -116,5 +148,22 @@ def constrain(net: Any, axes: Axes) -> int:
 
 
 def inputs_of(axes: Axes) -> Features:
-    """Return the inputs of a network with hard constraints: the same as those of `separate_networks`."""
+    """Return the inputs of a network with hard constraints: those of `retrodict.solvers.pinn.trial.separate_networks`.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of the system.
+
+    Returns
+    -------
+    Features
+        Periodic where the system is.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> inputs_of(Axes(convection(1.0))).size
+    3
+    """
     return Features.of(axes.system.coords, dict.fromkeys(periodic_coords(axes.system.conditions), 1))

@@ -81,6 +81,14 @@ def unpack_optimizer(optimizer: Any, arrays: Mapping[str, Array]) -> None:
         Changed in place.
     arrays : Mapping of str to ndarray
         What `pack_optimizer` returned.
+
+    Examples
+    --------
+    >>> w = torch.zeros(1, requires_grad=True)
+    >>> adam = torch.optim.Adam([w])
+    >>> unpack_optimizer(adam, {"0.step.tensor": np.array(3.0), "0.exp_avg.tensor": np.ones(1)})
+    >>> adam.state[w]["step"]
+    tensor(3., dtype=torch.float64)
     """
     kinds = {k.rpartition(".")[0]: k.rpartition(".")[2] for k in arrays}
     device = optimizer.param_groups[0]["params"][0].device

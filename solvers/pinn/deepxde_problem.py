@@ -145,6 +145,14 @@ class DeepXDEProblem:
     ------
     SolverError
         If DeepXDE cannot express the system, a name is unknown, or values are not finite or of different length.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> DeepXDEProblem(convection(1.0), unknown={"speed": 2.0})
+    Traceback (most recent call last):
+        ...
+    retrodict.physics.errors.SolverError: unknown: got 'speed', expected one of ['c']
     """
 
     system: PDESystem

@@ -91,10 +91,9 @@ def session(
     Examples
     --------
     >>> with session("float64", seed=1) as dde:
-    ...     torch.get_default_dtype(), dde.config.default_float()
-    (torch.float64, 'float64')
-    >>> torch.get_default_dtype()
-    torch.float32
+    ...     inside = dde.config.default_float()
+    >>> inside, dde.config.default_float()
+    ('float64', 'float32')
     """
     dde = load()
     with _LOCK, contextlib.ExitStack() as stack:

@@ -50,9 +50,10 @@ class DeepXDETrainer:
     --------
     >>> from retrodict.physics.pde.convection import convection
     >>> from retrodict.solvers.iterate import iterate
+    >>> from retrodict.solvers.pinn.deepxde_problem import DeepXDESetup
     >>> setup = DeepXDESetup(width=4, depth=1, domain=20, boundary=8, initial=8, every=2)
     >>> result = iterate(DeepXDETrainer(DeepXDEProblem(convection(1.0), setup)), 3)
-    >>> result.status.value, result.final["iteration"]
+    >>> result.status.value, result.best["iteration"]
     ('max-steps', 6.0)
     """
 

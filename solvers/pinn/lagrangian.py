@@ -17,6 +17,7 @@ from torch import Tensor
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.pde.lagrangian import Lagrangian, jacobian, spatial_derivatives
 from retrodict.physics.system import Coords, Derivatives, Key, key
+from retrodict.solvers.pinn.traces import periodic_polynomial
 from retrodict.solvers.pinn.windows import Piece, Window, evaluate
 
 __all__ = ["LabelSolution", "relabelled", "smallest_jacobian"]
@@ -267,16 +268,5 @@ def relabelled(piece: Piece, modes: int = 1024) -> dict[str, Callable[[Coords], 
     solution = LabelSolution([piece])
     found = _search_line(solution._positions, {x: grid}, t, system, 1e-13)
     values = evaluate([piece], {**found, "t": t}, [key("u")])["u"].double().cpu().numpy()
-    series = np.fft.rfft(values) / count
-    kept = max(1, int(np.flatnonzero(np.abs(series) > 1e-15 * np.abs(series).max()).max()))
-    series = series[: kept + 1]
-
-    def field(coords: Coords) -> Tensor:
-        angle = 2 * torch.pi * (coords[x] - low) / length
-        k = torch.arange(1, kept + 1, dtype=angle.dtype, device=angle.device)
-        cos = torch.as_tensor(2 * series[1:].real, dtype=angle.dtype, device=angle.device)
-        sin = torch.as_tensor(-2 * series[1:].imag, dtype=angle.dtype, device=angle.device)
-        waves = angle[:, None] * k
-        return series[0].real + torch.cos(waves) @ cos + torch.sin(waves) @ sin
-
+    field = periodic_polynomial(values, x, system.coords[x].bounds)
     return {f"shift_{x}": lambda coords: torch.zeros_like(coords[x]), "u": field}

@@ -28,7 +28,7 @@ from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.optimizers import optimizer
 from retrodict.solvers.pinn.sampling import Sampling, causal_weights, sobol
 from retrodict.solvers.pinn.trial import Trial
-from retrodict.solvers.pinn.validation import residual_rms
+from retrodict.solvers.pinn.validation import residual_rms, validation_residual
 from retrodict.solvers.pinn.windows import Piece, Window, continued
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class Trainer:
         weights = (*state.pieces, self._weights(state))
         kept = [leg for leg in self.legs if leg.kept][: len(weights)]
         data = {f"weights_{k}": (f"weight_{k}", w, {"units": "1"}) for k, w in enumerate(weights)}
-        ends = {"since": ("piece", [x.since for x in kept]), "until": ("piece", [x.until for x in kept])}
+        ends = {k: ("piece", [float(getattr(x, k)) for x in kept], {"units": "1"}) for k in ("since", "until")}
         return xr.Dataset({**data, **ends})
 
     def pack(self, state: TrainingState) -> dict[str, Array]:
@@ -407,8 +407,6 @@ class Trainer:
 
     def _validate(self, state: TrainingState) -> float:
         """Return the largest validation residual of all pieces."""
-        from retrodict.solvers.pinn.validation import validation_residual
-
         return max(
             validation_residual(piece.trial, piece.weights, self.scales)
             for piece in self.pieces((*state.pieces, self._weights(state)))

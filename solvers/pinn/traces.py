@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -43,12 +45,31 @@ def periodic_polynomial(values: NDArray[np.float64], coord: str, bounds: tuple[f
     loud = np.flatnonzero(np.abs(series) > _ROUNDING * np.abs(series).max(initial=0.0))
     series = series[: int(loud.max(initial=0)) + 1]
     low, high = bounds
+    turn = 2 * np.pi / (high - low)
 
     def function(coords: Coords) -> Tensor:
-        angle = 2 * torch.pi * (coords[coord] - low) / (high - low)
-        k = torch.arange(1, len(series), dtype=angle.dtype, device=angle.device)
-        cos, sin = (torch.as_tensor(v, dtype=angle.dtype, device=angle.device) for v in (series[1:].real, series[1:].imag))
-        waves = angle[:, None] * k
-        return series[0].real + 2 * (torch.cos(waves) @ cos - torch.sin(waves) @ sin)
+        out: Tensor = _Series.apply(turn * (coords[coord] - low), series, 0)
+        return out
 
     return function
+
+
+class _Series(torch.autograd.Function):
+    """``Re sum_k c_k (i k)^order exp(i k x)``; its derivative is the next order, so graphs stay small."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, series: NDArray[np.complex128], order: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.series, ctx.order = series, order
+        k = np.arange(len(series))
+        weight = np.where(k == 0, 1.0, 2.0) * series * (1j * k) ** order
+        wave = torch.polar(torch.ones_like(x), x)
+        total = torch.full_like(wave, complex(weight[-1]))
+        for c in weight[-2::-1]:
+            total.mul_(wave).add_(complex(c))
+        return total.real.contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return grads[0] * _Series.apply(x, ctx.series, ctx.order + 1), None, None

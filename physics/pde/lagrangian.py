@@ -26,9 +26,9 @@ from torch import Tensor
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.pde.quasilinear import Params, QuasiLinear
 from retrodict.physics.spaces import Space, Var
-from retrodict.physics.system import Condition, Coords, Derivatives, Initial, Key, Periodic, key
+from retrodict.physics.system import Condition, Coords, Derivatives, Initial, Key, Periodic, Value, key
 
-__all__ = ["Frame", "LabelDiffusion", "Lagrangian", "jacobian", "spatial_derivatives"]
+__all__ = ["Frame", "LabelDiffusion", "Lagrangian", "crowded", "jacobian", "spatial_derivatives"]
 
 Frame = Literal["flow", "rest"] | Callable[[Tensor, Coords, Params], Mapping[str, Tensor]]
 """What moves the labels: the flow, nothing, or ``(u, coords, params) -> {coordinate: velocity}``."""
@@ -147,11 +147,14 @@ class Lagrangian:
         The system in space.
     frame : {"flow", "rest"} or callable, optional
         What moves the labels, beside the uniform stream.
+    spread : Mapping of str to callable, optional
+        Space coordinate to the shift of the labels where time begins, a periodic function of them; none unless given.
+        See `crowded`.
 
     Raises
     ------
     SolverError
-        If the base is not periodic in every space coordinate, or the frame is unknown.
+        If the base is not periodic in every space coordinate, the frame is unknown, or a spread is of no coordinate.
 
     Examples
     --------
@@ -162,6 +165,7 @@ class Lagrangian:
 
     base: QuasiLinear
     frame: Frame = "flow"
+    spread: Mapping[str, Value] = field(default_factory=dict)
     still: QuasiLinear = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -169,6 +173,8 @@ class Lagrangian:
             raise SolverError(expected(f"Lagrangian({self.base.name})", "faces that are not periodic", "periodic space"))
         if not callable(self.frame) and self.frame not in ("flow", "rest"):
             raise SolverError(expected("Lagrangian.frame", repr(self.frame), "'flow', 'rest' or a function"))
+        if strange := sorted(set(self.spread) - set(self.base.space)):
+            raise SolverError(expected("Lagrangian.spread", strange, f"space coordinates among {self.base.space}"))
         object.__setattr__(self, "still", self.base.seen_from(self.stream))
 
     @property
@@ -236,14 +242,22 @@ class Lagrangian:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Labels start where they are, with the velocity of the frame; the field is the initial one."""
-        start = self.base.initial
+        """Labels start where they were put, with the velocity of the frame; the field is the initial one there."""
         fixed = {k: torch.tensor(v, dtype=torch.float64) for k, v in self.values.items()}
 
-        def rate(x: str) -> Callable[[Coords], Tensor]:
-            return lambda c: self._velocity(start(c), c, {k: v.to(c[x]) for k, v in fixed.items()})[x]
+        def place(c: Coords) -> dict[str, Tensor]:
+            return {**c, **{x: c[x] + shift(c) for x, shift in self.spread.items()}}
 
-        shifts = tuple(Initial(_shift(x), lambda c, x=x: torch.zeros_like(c[x]), rate(x)) for x in self.space)
+        def start(c: Coords) -> Tensor:
+            return self.base.initial(place(c))
+
+        def rate(x: str) -> Value:
+            return lambda c: self._velocity(start(c), place(c), {k: v.to(c[x]) for k, v in fixed.items()})[x]
+
+        def origin(x: str) -> Value:
+            return self.spread.get(x, lambda c: torch.zeros_like(c[x]))
+
+        shifts = tuple(Initial(_shift(x), origin(x), rate(x)) for x in self.space)
         return (*shifts, Initial("u", start), *(Periodic(x) for x in self.space))
 
     @property
@@ -255,6 +269,58 @@ class Lagrangian:
         """Return the length of the box along ``x``."""
         low, high = self.coords[x].bounds
         return high - low
+
+
+def crowded(base: QuasiLinear, densest: float = 0.05, samples: int = 4096) -> dict[str, Value]:
+    """Return a spread of labels that is dense where the flow will compress: where a shock will be.
+
+    Labels are put where the flow of the initial field would carry them without diffusion until ``J = densest``. Where
+    they then rest, a front that is ``densest`` as wide as its surroundings looks as smooth as these.
+
+    Parameters
+    ----------
+    base : QuasiLinear
+        On a periodic line.
+    densest : float, optional
+        Smallest J.
+    samples : int, optional
+        Points among which the largest compression is looked for.
+
+    Returns
+    -------
+    dict of str to callable
+        For `Lagrangian`.
+
+    Raises
+    ------
+    SolverError
+        If space has more than one dimension, ``densest`` is not in (0, 1), or the flow compresses nowhere.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.burgers import burgers
+    >>> shift = crowded(burgers(0.01))["x"]
+    >>> round(float(shift({"t": torch.zeros(1), "x": torch.tensor([torch.pi / 2])})), 6)
+    0.95
+    """
+    if len(base.space) != 1 or not 0 < densest < 1:
+        raise SolverError(expected("crowded", f"{len(base.space)} dimensions, densest {densest}", "one, in (0, 1)"))
+    (x,) = base.space
+    still = base.seen_from({k: base.values[c] for k, c in base.streams.items()})
+    since = base.coords["t"].bounds[0]
+    params = {k: torch.tensor(v, dtype=torch.float64) for k, v in still.values.items()}
+
+    def velocity(c: Coords) -> Tensor:
+        at = {**c, "t": torch.full_like(c[x], since)}
+        return still.speed(still.initial(at), at, {k: v.to(c[x]) for k, v in params.items()})[x]
+
+    low, high = base.coords[x].bounds
+    points = (low + (high - low) * torch.arange(samples, dtype=torch.float64) / samples).requires_grad_()
+    slope = torch.autograd.grad(velocity({x: points}).sum(), points)[0]
+    if not float(-slope.min()) > 0:
+        raise SolverError(expected("crowded", "a flow that compresses nowhere", "one that steepens"))
+    time = (1 - densest) / float(-slope.min())
+    return {x: lambda c: time * velocity(c)}
 
 
 @dataclass(frozen=True)

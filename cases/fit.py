@@ -26,6 +26,7 @@ __all__ = ["FitOutcome", "fit", "set_up", "solve_into"]
 
 # A dense covariance of this many unknowns takes 200 MB; larger problems bring their own `Case.posterior`.
 _DENSE = 5000
+_USABLE = ("converged", "max-steps", "stalled")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def solve_into(
     """
     from retrodict.cases.plots import draw, fit_figures
     from retrodict.cases.report import write_report
-    from retrodict.solvers.base import Status
+    from retrodict.inverse.problem import InverseProblem
     from retrodict.solvers.callbacks import ProgressBar
     from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
     from retrodict.solvers.iterate import iterate
@@ -174,10 +175,11 @@ def solve_into(
     about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
     result.save(folder.path, {k: folder.provenance[k] for k in about})
     post = diagnostics = None
-    if result.status in (Status.CONVERGED, Status.MAX_STEPS, Status.STALLED):
+    if result.status.value in _USABLE:
         post, diagnostics = _examine(folder, case, problem, result, notes)
     outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics)
-    own = {} if post is None else {c: partial(f, outcome) for c, f in case.fit_figures.items()}
+    usable = post is not None or (result.status.value in _USABLE and not isinstance(problem, InverseProblem))
+    own = {c: partial(f, outcome) for c, f in case.fit_figures.items()} if usable else {}
     notes += draw(folder, {**own, **fit_figures(outcome)})
     folder.finish("ok" if result.status.ok else result.status.value, result.status.message)
     write_report(folder, notes)

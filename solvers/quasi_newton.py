@@ -148,6 +148,18 @@ class SSBroyden:
         pending = inverse.last = Correction.none(x.size)
         return QuasiNewtonState(x, gradient, value, gradient.copy(), inverse, pending, None, 0, 0)
 
+    def adopt(self, state: QuasiNewtonState) -> QuasiNewtonState:
+        """Return a state of another objective over the same unknowns as one of this objective, curvature kept.
+
+        For training on new points: the loss hardly changes its shape, and what was learnt of it stays useful. The state
+        given cannot go on.
+        """
+        inverse = _current(state, in_place=True)
+        value, gradient = evaluate(self.objective, state.x)
+        pending = inverse.last = Correction.none(state.x.size)
+        product = inverse.times(gradient)
+        return QuasiNewtonState(state.x, gradient, value, product, inverse, pending, None, state.age, 0)
+
     def step(self, state: QuasiNewtonState) -> tuple[QuasiNewtonState, Metrics]:
         """Search along the quasi-Newton direction; if that fails, forget the curvature and try steepest descent."""
         if not (math.isfinite(state.value) and np.all(np.isfinite(state.product))):

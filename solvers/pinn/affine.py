@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Derivatives, Key, PDESystem, nested_derivatives
+from retrodict.physics.system import Derivatives, Field, Key, PDESystem, Value, nested_derivatives
 from retrodict.solvers.pinn.constraints import Ansatz
 from retrodict.solvers.pinn.jets import JetNetwork, closure
 from retrodict.solvers.pinn.loss import Residual
@@ -50,6 +50,11 @@ class Affine:
         """Tell whether the coefficients agree to rounding."""
         a, b = self.coefficients, other.coefficients
         return bool(np.abs(a - b).max(initial=0.0) <= 1e-13 * np.abs(a).max(initial=0.0))
+
+    def same(self, other: Affine) -> bool:
+        """Tell whether coefficients and rest agree to rounding."""
+        gap = np.abs(self.rest - other.rest).max(initial=0.0)
+        return self.same_matrix(other) and bool(gap <= 1e-14 * np.abs(self.rest).max(initial=0.0))
 
 
 def affine_parts(
@@ -95,9 +100,12 @@ def _evaluated(
     residual: Residual, wanted: Sequence[Key], d: Floats, coords: Mapping[str, Floats], values: Mapping[str, float]
 ) -> Floats:
     at = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in coords.items()}
-    params = {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}
-    rows = residual(Derivatives(dict(zip(wanted, torch.from_numpy(d), strict=True))), at, params)
+    rows = residual(Derivatives(dict(zip(wanted, torch.from_numpy(d), strict=True))), at, _params(values))
     return np.stack([r.detach().numpy() for r in rows.values()])
+
+
+def _params(values: Mapping[str, float]) -> dict[str, Tensor]:
+    return {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}
 
 
 def check_affine(system: PDESystem, values: Mapping[str, float], *, seed: int = 0) -> None:
@@ -115,7 +123,7 @@ def check_affine(system: PDESystem, values: Mapping[str, float], *, seed: int = 
     Raises
     ------
     SolverError
-        If an equation is not affine; it is named.
+        If an equation is not affine or not finite.
 
     Examples
     --------
@@ -133,11 +141,13 @@ def check_affine(system: PDESystem, values: Mapping[str, float], *, seed: int = 
 
     zeros = Derivatives({k: torch.zeros(count, dtype=torch.float64) for k in wanted})
     at = {k: torch.from_numpy(v) for k, v in coords.items()}
-    names = list(system.residuals(zeros, at, {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}))
+    names = list(system.residuals(zeros, at, _params(values)))
     for size in (1e-2, 1.0, 1e2):
         a, b = size * rng.standard_normal((2, len(wanted), count))
         share = rng.uniform(-2.0, 2.0)
         mixed, ra, rb = rows(share * a + (1 - share) * b), rows(a), rows(b)
+        if not np.isfinite([mixed, ra, rb]).all():
+            raise SolverError(expected(", ".join(names), "a residual that is not finite", "numbers for any fields"))
         gap = np.abs(mixed - share * ra - (1 - share) * rb).max(1)
         # a source that is much larger than the fields must not hide what they do
         allowed = 1e-9 * (np.abs(ra - rows(0 * a)).max(1) + 1e-6 * np.abs(ra).max(1))
@@ -180,7 +190,7 @@ def basis_derivatives(
     out = phi.new_zeros(len(wanted), *phi.shape[1:])
     for name in {k[0] for k in wanted}:
         parts = [("B", *p) for p in closure([k[1:] for k in wanted if k[0] == name])]
-        factor = nested_derivatives(lambda c, f=ansatz[name].factor: {"B": f(c)}, at, parts)
+        factor = nested_derivatives(_alone(ansatz[name].factor), at, parts)
         for i, index in ((i, k[1:]) for i, k in enumerate(wanted) if k[0] == name):
             for part in closure([index]):
                 b = factor[("B", *part)].detach()
@@ -188,6 +198,10 @@ def basis_derivatives(
                     count = prod(comb(index.count(c), part.count(c)) for c in set(index))
                     out[i].addcmul_(phi[channel[_without(index, part)]], count * b[:, None])
     return out.numpy()
+
+
+def _alone(factor: Value) -> Field:
+    return lambda coords: {"B": factor(coords)}
 
 
 def _without(index: tuple[str, ...], part: tuple[str, ...]) -> tuple[str, ...]:

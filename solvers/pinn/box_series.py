@@ -55,6 +55,12 @@ class Axis:
         share = 0.5 - 0.5 * np.cos(np.pi * np.arange(2 * self.degree + 3) / (2 * self.degree + 2))
         return np.asarray(self.low + (self.high - self.low) * share)
 
+    def centres(self, count: int) -> Floats:
+        """Return equidistant points of a period, or Chebyshev points without the ends."""
+        share = (np.arange(count) + 0.5) / count
+        share = share - 0.5 / count if self.periodic else 0.5 - 0.5 * np.cos(np.pi * share)
+        return np.asarray(self.low + (self.high - self.low) * share)
+
     def basis(self, x: Tensor) -> Tensor:
         """Return all functions at points, shape (n, size), differentiable by torch."""
         if self.periodic:
@@ -89,7 +95,7 @@ class Axis:
         if self.periodic:
             tail = size[1:].reshape(2, self.degree).max(0)
             size = np.concatenate([size[:1], tail])
-        return int(np.flatnonzero(size >= floor * float(size.max()))[-1])
+        return int(np.flatnonzero(size >= floor * size.max())[-1]) if size.any() else 0
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def derivatives_of(
     >>> x = torch.tensor([[3.0, 1.0]], requires_grad=True)  # space first, time last
     >>> with session("float32") as dde:
     ...     d = derivatives_of(dde, Axes(convection(1.0)), ["u"], [("u", "t", "x")], x, x[:, :1] ** 2 * x[:, 1:])
-    >>> float(d["u", "x", "t"])
+    >>> float(d["u", "x", "t"].detach())
     6.0
     """
 
@@ -93,7 +93,7 @@ def residual_of(
     >>> with session("float32") as dde:
     ...     equations = residual_of(dde, Axes(convection(2.0)), {"c": torch.tensor(2.0)})
     ...     rows = equations(x, x.sum(1, keepdim=True))
-    >>> float(rows[0])  # u_t + 2 u_x of x + t
+    >>> float(rows[0].detach())  # u_t + 2 u_x of x + t
     3.0
     """
     system, fields = axes.system, list(axes.system.fields)
@@ -129,7 +129,7 @@ def constrain(net: Any, axes: Axes) -> int:
     ...     net = dde.nn.FNN([3, 4, 1], "tanh", "Glorot normal")
     ...     inputs = constrain(net, Axes(convection(1.0)))
     ...     u = net(torch.tensor([[1.0, 0.0]]))
-    >>> inputs, round(float(u), 6)  # time, cosine and sine; sin 1
+    >>> inputs, round(float(u.detach()), 6)  # time, cosine and sine; sin 1
     (3, 0.841471)
     """
     system = axes.system

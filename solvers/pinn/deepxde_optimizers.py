@@ -101,7 +101,8 @@ def unpack_optimizer(optimizer: Any, arrays: Mapping[str, Array]) -> None:
         if kind == "list":
             return [get(f"{name}.{i}") for i in range(int(value))]
         if kind == "tensor":
-            tensor = torch.from_numpy(value.copy())
+            # in the order of its memory, which decides how products with it are rounded
+            tensor = torch.from_numpy(value.copy(order="K"))
             return tensor if name.endswith(".step") else tensor.to(device)
         return int(value) if kind == "int" else float(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -183,10 +184,12 @@ class DeepXDEProblem:
     def name(self) -> str:
         """What identifies it in checkpoints."""
         s, values = self.setup, ",".join(f"{k}={v:g}" for k, v in self.system.values.items())
-        seen = "" if self.observations is None else f":{len(next(iter(self.observations.values())))} observed"
+        digest = hashlib.sha256(repr((s, sorted(self.unknown.items()))).encode())
+        for name in sorted(self.observations or {}):
+            digest.update(name.encode() + np.asarray((self.observations or {})[name], dtype=np.float64).tobytes())
         shape = f"{s.width}x{s.depth}:{s.precision}:{'hard' if s.hard else 'soft'}:{s.domain}+{s.boundary}+{s.initial}"
         kind = f"{type(self.system).__name__} {getattr(self.system, 'name', '')}".strip()
-        return f"deepxde:{s.optimizer}:{kind}({values}):{shape}:{','.join(self.unknown)}{seen}:{s.seed}"
+        return f"deepxde:{s.optimizer}:{kind}({values}):{shape}:{','.join(self.unknown)}:{digest.hexdigest()[:8]}"
 
 
 def _check_observations(axes: Axes, observations: Mapping[str, Any]) -> None:

@@ -107,8 +107,10 @@ class DeepXDETrainer:
         """
         setup = self.problem.setup
         left = setup.until_switch(state.iteration)
-        with self._session(state.iteration) as dde:
-            engine = self._load(dde, state)
+        engine = self._load(state)
+        self._live = None  # until it is known where the engine stands
+        # seeded after the engine was made, which draws too
+        with self._session(state.iteration):
             engine.choose(setup.method(state.iteration))
             taken = engine.advance(iterations if left is None else min(left, iterations), deadline)
             terms = engine.losses()
@@ -153,8 +155,9 @@ class DeepXDETrainer:
         dict of str to ndarray
             Each of shape (n,).
         """
-        with self._session(state.iteration) as dde:
-            return self._load(dde, state).predict(coords)
+        engine = self._load(state)
+        with self._session(state.iteration):
+            return engine.predict(coords)
 
     def coefficients(self, state: DeepXDEState) -> dict[str, float]:
         """Return the unknown coefficients of a state."""
@@ -172,14 +175,15 @@ class DeepXDETrainer:
         self._engine, self._live = engine, DeepXDEState(iteration, engine.pack())
         return self._live
 
-    def _load(self, dde: Any, state: DeepXDEState) -> Engine:
+    def _load(self, state: DeepXDEState) -> Engine:
         """Return the engine at a state; it is there already where the state is the last one made."""
         if self._engine is not None and self._live is state:
             return self._engine
         points = state.arrays["points"]
-        if self._engine is None or not np.array_equal(points, self._engine.points):
-            self._engine = Engine(dde, self.problem, points)
-        # the state of the method that made it, which the next step may replace
-        self._engine.restore(state.arrays, self.problem.setup.method(max(state.iteration - 1, 0)))
+        with self._session(state.iteration) as dde:
+            if self._engine is None or not np.array_equal(points, self._engine.points):
+                self._engine = Engine(dde, self.problem, points)
+            # the state of the method that made it, which the next step may replace
+            self._engine.restore(state.arrays, self.problem.setup.method(max(state.iteration - 1, 0)))
         self._live = state
         return self._engine

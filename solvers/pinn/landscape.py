@@ -157,9 +157,9 @@ def landscape(
         ``loss`` over ``scale``, ``a`` and ``b``: "unit", steps up to 1 along the unit eigenvectors, and "curvature",
         up to ``5 / sqrt(lambda_1)``, with the largest step in ``reach``; ``log_ratio``, its decimal logarithm over the
         loss at the centre; ``convexity`` by scale, see `convexity_ratio`; ``hessian`` eigenvalues over ``pair``, with
-        the bound ``residual`` on their errors; scalars ``center``, ``lambda_1``, ``decay`` (``lambda_1 / lambda_10``,
-        or over the last that there is), ``negative`` (``|lambda_min| / lambda_1`` where ``lambda_min < 0``, else 0),
-        ``trace`` and ``trace_error``.
+        the bound ``hessian_error`` on their errors; scalars ``center``, ``lambda_1``, ``decay`` (``lambda_1`` over
+        ``lambda_10``, or over the last that there is), ``negative`` (``|lambda_min| / lambda_1`` where ``lambda_min``
+        is negative, else 0), ``trace`` and ``trace_error``.
 
     Examples
     --------
@@ -182,7 +182,8 @@ def landscape(
     first, value = float(found.values[0]), value_function(loss)
     reach = np.array([1.0, 5.0 / np.sqrt(max(first, np.finfo(float).tiny))])
     axis, center = np.linspace(-1.0, 1.0, grid), value(at)
-    heights = np.stack([surface(value, at, *found.vectors[:, :2].T, r * axis) for r in reach])
+    one, two = found.vectors[:, 0], found.vectors[:, 1]
+    heights = np.stack([surface(value, at, one, two, r * axis) for r in reach])
     scalars = {
         "center": (center, "loss at the centre"),
         "lambda_1": (first, "largest eigenvalue of the Hessian"),
@@ -199,7 +200,7 @@ def landscape(
         "reach": ("scale", reach, {"units": "1", "long_name": "step that a and b of one stand for"}),
         "convexity": ("scale", [convexity_ratio(h) for h in heights], {"units": "1", "long_name": "share convex"}),
         "hessian": ("pair", found.values, {"units": "1", "long_name": "eigenvalues of the Hessian"}),
-        "residual": ("pair", found.residuals, {"units": "1", "long_name": "bound on their errors"}),
+        "hessian_error": ("pair", found.residuals, {"units": "1", "long_name": "bound on their errors"}),
         **{k: ((), v, {"units": "1", "long_name": text}) for k, (v, text) in scalars.items()},
     }
     coords = {"scale": ["unit", "curvature"], "a": axis, "b": axis, "pair": 1 + np.arange(len(found.values))}

@@ -13,15 +13,25 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import qr, solve_triangular
+from scipy.linalg import solve_triangular
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Coords, Initial, Key, PDESystem, Periodic, key, nested_derivatives
+from retrodict.physics.system import (
+    Coords,
+    Dirichlet,
+    Initial,
+    Key,
+    Neumann,
+    PDESystem,
+    Periodic,
+    key,
+    nested_derivatives,
+)
 from retrodict.solvers.pinn.affine import Affine, affine_parts, basis_derivatives
+from retrodict.solvers.pinn.box_series import Series
 from retrodict.solvers.pinn.loss import Residual
 from retrodict.solvers.pinn.networks import Network
-from retrodict.solvers.pinn.box_series import Series
 from retrodict.solvers.pinn.trial import Trial
 from retrodict.solvers.pinn.validation import validation_points
 from retrodict.solvers.pinn.windows import Piece, Window
@@ -60,12 +70,15 @@ class Marched:
         Largest gap between a window's end and the beginning of the next.
     size : float
         Root mean square of the fields.
+    reach : Mapping of str to int
+        Largest wavenumber or degree along every coordinate at the windows' ends.
     """
 
     pieces: tuple[Piece, ...]
     residuals: Floats
     seams: Floats
     size: float
+    reach: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class _Rows:
 
 
 class _Factors:
-    """Least squares with one matrix and many right sides: QR of scaled rows and columns over a small multiple of one."""
+    """Least squares with one matrix and many right sides: QR of the scaled matrix over a small multiple of one."""
 
     def __init__(self, blocks: Sequence[Floats]) -> None:
         self._weights = [np.sqrt(len(b)) / max(float(np.linalg.norm(b)), 1e-300) for b in blocks]
@@ -94,11 +107,16 @@ class _Factors:
         matrix = np.vstack([matrix * self._scale, _RIDGE * np.sqrt(count) * np.eye(count)])
         if not np.isfinite(matrix).all():
             raise SolverError(expected("residual", "coefficients that are not finite", "numbers"))
-        self._q, self._r = qr(matrix, mode="economic", overwrite_a=True, check_finite=False)
+        self._q, self._r = np.linalg.qr(matrix)
 
     def solve(self, right: Sequence[Floats]) -> Floats:
         b = np.concatenate([w * r for w, r in zip(self._weights, right, strict=True)])
-        return np.asarray(solve_triangular(self._r, self._q[: len(b)].T @ b) * self._scale)
+        projected = self._q[: len(b)].T @ b
+        return np.asarray(solve_triangular(self._r, projected, check_finite=False) * self._scale)
+
+
+def _soft(condition: Initial | Dirichlet | Neumann) -> Residual:
+    return lambda d, at, _params: {condition.name: condition.residual(d, at)}
 
 
 class LinearMarch:
@@ -135,18 +153,19 @@ class LinearMarch:
         faces = {c.coord for c in system.conditions if isinstance(c, Periodic)}
         self._flat = faces >= set(series.axes)
         first = self._trial(0, self._initial, system.values)
-        equations = tuple(key(*k) for k in system.derivatives)
+        equations = tuple(dict.fromkeys([*(key(f) for f in system.fields), *(key(*k) for k in system.derivatives)]))
         self._fitted = [self._rows(first, points, equations, system.residuals)]
         for c in first.soft:
             on = self._face(points, *c.face)
             keys = tuple(key(*k) for k in c.derivatives)
-            self._fitted.append(self._rows(first, on, keys, lambda d, at, _p, c=c: {c.name: c.residual(d, at)}))
+            self._fitted.append(self._rows(first, on, keys, _soft(c)))
         box = {k: v.bounds for k, v in first.system.coords.items()}
         self._checked = self._rows(first, validation_points(box, 256), equations, system.residuals)
         nodes = {**series.nodes, "t": np.full(len(next(iter(series.nodes.values()))), edges[1])}
         values = tuple(key(f) for f in system.fields)
         self._end = self._rows(first, nodes, values, lambda _d, _at, _p: {})
         self._factored: tuple[list[Affine], _Factors] | None = None
+        self._steady: tuple[list[Affine], Affine] | None = None
 
     def _trial(self, window: int, start: Start, values: Mapping[str, float]) -> Trial:
         a, b = float(self.edges[window]), float(self.edges[window + 1])
@@ -187,8 +206,10 @@ class LinearMarch:
         Marched
             Pieces and how well they fit.
         """
-        start, trace = self._initial, None
+        start: Start = self._initial
+        trace: list[Floats] | None = None
         pieces, residuals, seams, size = [], [], [], 0.0
+        reach = dict.fromkeys(self.series.axes, 0)
         for k in range(len(self.edges) - 1 if windows is None else windows):
             trial, shift = self._trial(k, start, values), float(self.edges[k] - self.edges[0])
             parts = [affine_parts(r.residual, r.wanted, r.at(shift), values) for r in self._fitted]
@@ -196,14 +217,16 @@ class LinearMarch:
             right = [-row for p, h in zip(parts, hard, strict=True) for row in p(h)]
             unknown = self._solver(parts).solve(right).reshape(len(self.system.fields), -1)
             pieces.append(Piece(trial, self._packed(unknown)))
-            rms, norm = self._quality(trial, unknown, shift, trace, values)
+            checked = self._derivatives(self._checked, self._hard(trial, self._checked, shift, trace), unknown)
+            rms, norm = self._quality(self._check_parts(parts, shift, values), checked)
             residuals.append(rms)
             size = max(size, norm)
             ends = self._derivatives(self._end, self._hard(trial, self._end, shift, trace), unknown)
             trace = [self.series.project(u) for u in ends]
             start = {f: self.series.function(c) for f, c in zip(self.system.fields, trace, strict=True)}
             seams.append(self._gap(ends, start))
-        return Marched(tuple(pieces), np.array(residuals), np.array(seams[:-1]), size)
+            reach = {k: max(v, *(self.series.reach(c, 1e-6)[k] for c in trace)) for k, v in reach.items()}
+        return Marched(tuple(pieces), np.array(residuals), np.array(seams[:-1]), size, reach)
 
     def _solver(self, parts: list[Affine]) -> _Factors:
         last = self._factored
@@ -239,23 +262,27 @@ class LinearMarch:
 
     def _derivatives(self, rows: _Rows, hard: Floats, unknown: Floats) -> Floats:
         index = {f: i for i, f in enumerate(self.system.fields)}
-        return hard + np.stack([b @ unknown[index[k[0]]] for k, b in zip(rows.wanted, rows.basis, strict=True)])
+        free = [b @ unknown[index[k[0]]] for k, b in zip(rows.wanted, rows.basis, strict=True)]
+        return np.asarray(hard + np.stack(free))
 
     def _packed(self, unknown: Floats) -> Floats:
         hidden = self._weights[: self.network.width * (self.network.features.size + 1)].numpy()
         return np.concatenate([hidden, unknown[:, :-1].ravel(), unknown[:, -1]])
 
-    def _quality(
-        self, trial: Trial, unknown: Floats, shift: float, trace: list[Floats] | None, values: Mapping[str, float]
-    ) -> tuple[float, float]:
+    def _check_parts(self, parts: list[Affine], shift: float, values: Mapping[str, float]) -> Affine:
+        """Return the system at the points of the check; as in the last window where nothing changed."""
+        last = self._steady
+        if last is None or not all(a.same(b) for a, b in zip(last[0], parts, strict=True)):
+            rows = self._checked
+            self._steady = last = (parts, affine_parts(rows.residual, rows.wanted, rows.at(shift), values))
+        return last[1]
+
+    def _quality(self, part: Affine, d: Floats) -> tuple[float, float]:
         """Return the size of the residual as a rate of the fields, and the size of the fields."""
-        rows = self._checked
-        d = self._derivatives(rows, self._hard(trial, rows, shift, trace), unknown)
-        part = affine_parts(rows.residual, rows.wanted, rows.at(shift), values)
-        rates = [i for i, k in enumerate(rows.wanted) if k[1:] == ("t",)]
-        per_rate = np.abs(part.coefficients[:, rates]).max(1).max(1)[:, None] if rates else np.ones((1, 1))
+        rates = [i for i, k in enumerate(self._checked.wanted) if k[1:] == ("t",)]
+        per_rate = np.abs(part.coefficients[:, rates]).max((1, 2), initial=0.0)[:, None]
         residual = part(d) / np.where(per_rate > 0, per_rate, 1.0)
-        fields = d[[i for i, k in enumerate(rows.wanted) if len(k) == 1]]
+        fields = d[[i for i, k in enumerate(self._checked.wanted) if len(k) == 1]]
         return float(np.sqrt((residual**2).sum(0).mean())), float(np.sqrt((fields**2).sum(0).mean()))
 
     def _gap(self, ends: Floats, start: Start) -> float:

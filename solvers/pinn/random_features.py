@@ -1,10 +1,11 @@
 """Linear systems by least squares over random features: a network of one layer of which only the last is unknown.
 
-The fields are ``A + B sum_j c_j phi_j`` with hard conditions in A and B, window by window in time, and the c of a window
-solve a linear least squares problem. Three choices make the result insensitive to the numbers of features and windows:
-the spread of the random weights follows the waves that a window holds, in space from the spectrum of the initial fields
-and in time from the rates that the coefficients give them; a small multiple of the identity under the matrix bounds the
-c, so that rounding stays below the residual; and a window hands a series in space to the next, not a nested network.
+The fields are ``A + B sum_j c_j phi_j`` with hard conditions in A and B, window by window in time, and the c of a
+window solve a linear least squares problem. Three choices make the result insensitive to the numbers of features and
+windows: the spread of the random weights follows the waves that a window holds, in space from the spectrum of the
+initial fields and in time from the rates that the coefficients give them; a small multiple of the identity under the
+matrix bounds the c, so that rounding stays below the residual; and a window hands a series in space to the next, not a
+nested network.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.system import Derivatives, Initial, Key, PDESystem, key
 from retrodict.solvers.pinn.affine import affine_parts, check_affine
+from retrodict.solvers.pinn.box_series import Axis, Series
 from retrodict.solvers.pinn.constraints import check_conditions, periodic_coords
 from retrodict.solvers.pinn.features import Features
 from retrodict.solvers.pinn.linear_march import LinearMarch, Marched
 from retrodict.solvers.pinn.networks import Network
-from retrodict.solvers.pinn.box_series import Axis, Series
 from retrodict.solvers.pinn.windows import Piece, evaluate
 
 __all__ = ["LinearSolution", "LinearSolver", "solve_linear"]
 
 Floats = NDArray[np.float64]
+
+_UNIT = {"sin": 1.0, "tanh": 0.3}
+"""Spread of weights that holds as many waves as that of a sine."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class LinearSolver:
     """Solves a linear system again and again, with other coefficients.
 
     Features and points are kept as long as the windows stay the same; give a number of windows for that. One call
-    costs one factorisation, or one a window where coefficients depend on time.
+    costs one factorisation, or one a window where coefficients depend on time. Waves that a call found to be shorter
+    than the initial ones are provided for in later calls.
 
     Parameters
     ----------
@@ -89,7 +94,7 @@ class LinearSolver:
     Raises
     ------
     SolverError
-        If a number is out of range, the system is not linear, or a field has no initial condition.
+        If a number is out of range, the system is not linear, or a field has no initial condition or needs none.
 
     Examples
     --------
@@ -113,18 +118,23 @@ class LinearSolver:
         if features < 1 or (windows != "auto" and windows < 1) or not tolerance > 0:
             got = f"{features} features, {windows} windows, tolerance {tolerance}"
             raise SolverError(expected("LinearSolver", got, "numbers above zero"))
+        self._space = [c for c in system.coords if c != "t"]
+        if "t" not in system.coords or not self._space:
+            raise SolverError(expected("LinearSolver", f"coordinates {list(system.coords)}", "t and some of space"))
         started = {c.field for c in system.conditions if isinstance(c, Initial)}
         if lacking := sorted(set(system.fields) - started):
             raise SolverError(expected("LinearSolver", f"no initial condition of {lacking}", "one for every field"))
+        if system.prescribed:
+            raise SolverError(expected("LinearSolver", f"prescribed fields {list(system.prescribed)}", "none"))
         if late := [k for k in system.derivatives if k[1:].count("t") > 1]:
             raise SolverError(expected("LinearSolver", f"derivatives {late}", "a system of first order in time"))
         check_affine(system, system.values, seed=seed)
         check_conditions(system)
-        self.system, self.features, self.windows = system, features, windows
+        self.system, self.features = system, features
+        self.windows = None if windows == "auto" else windows
         self.seed, self.tolerance, self.activation = seed, tolerance, activation
-        self._space = [c for c in system.coords if c != "t"]
         self._reach = self._content()
-        self._kept: dict[tuple[int, tuple[float, ...]], LinearMarch] = {}
+        self._kept: dict[tuple[float, ...], LinearMarch] = {}
 
     def solve(self, values: Mapping[str, float] | None = None) -> LinearSolution:
         """Return the solution for some coefficients.
@@ -142,33 +152,44 @@ class LinearSolver:
         Raises
         ------
         SolverError
-            If a name is no coefficient of the system.
+            If a name is no coefficient of the system, it is not linear, or its solution is not finite.
         """
         began = time.perf_counter()
         if strange := sorted(set(values or {}) - set(self.system.values)):
             raise SolverError(expected("values", strange, f"coefficients among {sorted(self.system.values)}"))
         known = {**self.system.values, **(values or {})}
-        best: tuple[float, Marched] | None = None
-        probes: list[tuple[float, LinearMarch]] = []
-        runs = 0
-        for march in self._choices(known):
-            # the first window tells most of what a choice is worth
-            probe = self._estimate(march.run(known, 1))
-            probes.append((probe, march))
-            if probe > self.tolerance:
-                continue
-            found = march.run(known)
-            runs += 1
-            if best is None or self._estimate(found) < best[0]:
-                best = (self._estimate(found), found)
-            if best[0] <= self.tolerance or runs == 3:
+        check_affine(self.system, known, seed=self.seed)
+        estimate, found = self._best(known)
+        for _ in range(2):
+            grown = {k: max(v, found.reach[k]) for k, v in self._reach.items()}
+            early = float(found.residuals[0]) / max(float(found.residuals.max()), 1e-300)
+            if estimate <= self.tolerance or early > 0.1 or grown == self._reach:
                 break
-        if best is None:
-            found = min(probes, key=lambda p: p[0])[1].run(known)
-            best = (self._estimate(found), found)
-        estimate, march_result = best
+            # later windows are much worse than the first: coefficients made waves shorter than the initial ones
+            self._reach, before = grown, estimate
+            estimate, found = min((estimate, found), self._best(known), key=lambda p: p[0])
+            if estimate > 0.3 * before:
+                break
+        if not math.isfinite(estimate):
+            raise SolverError(expected("solution", "values that are not finite", "numbers; are the coefficients?"))
         seconds = time.perf_counter() - began
-        return LinearSolution(march_result.pieces, march_result.residuals, march_result.seams, estimate, seconds)
+        return LinearSolution(found.pieces, found.residuals, found.seams, estimate, seconds)
+
+    def _best(self, values: Mapping[str, float]) -> tuple[float, Marched]:
+        """Return the first solution within the tolerance, or that of the best choice."""
+        best: tuple[float, LinearMarch] | None = None
+        idle = 0
+        for march in self._choices(values):
+            # the first window tells what a choice is worth
+            probe = self._estimate(march.run(values, 1))
+            idle = 0 if best is None or probe < 0.5 * best[0] else idle + 1
+            if best is None or probe < best[0]:
+                best = probe, march
+            if probe <= self.tolerance or idle == 2:
+                break
+        assert best is not None
+        found = best[1].run(values)
+        return self._estimate(found), found
 
     def _estimate(self, found: Marched) -> float:
         low, high = self.system.coords["t"].bounds
@@ -177,7 +198,7 @@ class LinearSolver:
 
     def _content(self) -> dict[str, int]:
         """Return the largest wavenumber or degree of the initial fields along every coordinate."""
-        series = self._series(dict.fromkeys(self._space, 64 if len(self._space) == 1 else 20))
+        series = self._series(dict.fromkeys(self._space, 96 if len(self._space) == 1 else 20))
         low = self.system.coords["t"].bounds[0]
         at = {k: torch.from_numpy(v) for k, v in series.nodes.items()}
         at["t"] = torch.full_like(at[self._space[0]], low)
@@ -193,7 +214,7 @@ class LinearSolver:
         return Series({k: Axis(*self.system.coords[k].bounds, degrees[k], k in periodic) for k in self._space})
 
     def _rate(self, values: Mapping[str, float]) -> float:
-        """Return how many windows a unit of time needs: one for a quarter turn or so of the fastest wave."""
+        """Return how many windows a unit of time needs: one for eight radians of the shortest wave."""
         rng, wanted = np.random.default_rng(self.seed), [key(*k) for k in self.system.derivatives]
         coords = {k: rng.uniform(*v.bounds, 256) for k, v in self.system.coords.items()}
         part = affine_parts(self.system.residuals, wanted, coords, values)
@@ -216,7 +237,7 @@ class LinearSolver:
         """Yield marches, the likely best first."""
         low, high = self.system.coords["t"].bounds
         turns = (high - low) * self._rate(values)
-        if self.windows == "auto":
+        if self.windows is None:
             for finer, wider in ((1, 1.0), (2, 1.0), (2, 2.0), (4, 1.0), (4, 2.0), (8, 1.0)):
                 count = finer * max(1, math.ceil(turns))
                 yield self._march(count, wider, turns)
@@ -225,13 +246,15 @@ class LinearSolver:
                 yield self._march(self.windows, wider, turns)
 
     def _march(self, count: int, wider: float, turns: float) -> LinearMarch:
-        spread = {"t": min(max(1.0, 4.0 * turns / count), 32.0)}
-        spread |= {x: wider * max(2.0, 0.5 * self._reach[x]) for x in self._space}
-        # spreads in octaves: close coefficients share their features
-        octave = {k: 2.0 ** round(math.log2(v)) for k, v in spread.items()}
-        mark = (count, tuple(octave.values()))
+        # with more coordinates features are scarcer, and narrow spreads hold fewer waves better
+        floor, share = (2.0, 0.5) if len(self._space) == 1 else (0.5, 0.25)
+        spread = {"t": min(max(0.5 * floor, 4.0 * turns / count), 32.0)}
+        spread |= {x: wider * max(floor, share * self._reach[x]) for x in self._space}
+        # in octaves, so that close coefficients share their features
+        octave = {k: _UNIT[self.activation] * 2.0 ** round(math.log2(v)) for k, v in spread.items()}
+        mark = (count, *octave.values(), *self._reach.values())
         if mark not in self._kept:
-            self._kept = {mark: self._build(count, octave)}
+            self._kept = {**dict(list(self._kept.items())[-2:]), mark: self._build(count, octave)}
         return self._kept[mark]
 
     def _build(self, count: int, spread: Mapping[str, float]) -> LinearMarch:
@@ -246,26 +269,18 @@ class LinearSolver:
         shift = rng.uniform(-1.0, 1.0, self.features) * (math.pi if self.activation == "sin" else max(scale))
         last = np.zeros(len(self.system.fields) * (self.features + 1))
         weights = np.concatenate([matrix.ravel(), shift, last])
-        cap = 64 if len(self._space) == 1 else 12
-        series = self._series({k: min(cap, 2 * n + 8) for k, n in self._reach.items()})
+        least, most = (24, 96) if len(self._space) == 1 else (6, 12)
+        series = self._series({k: min(most, max(least, 2 * n + 8)) for k, n in self._reach.items()})
         return LinearMarch(self.system, network, weights, edges, self._points(box), series)
 
     def _points(self, box: Mapping[str, tuple[float, float]]) -> dict[str, Floats]:
         """Return Chebyshev points of time times uniform or Chebyshev points of space, twice as many as unknowns."""
-        axes, total = {}, 1
-        for x in self._space:
-            count = 3 * self._reach[x] + (32 if len(self._space) == 1 else 12)
-            low, high = box[x]
-            if x in periodic_coords(self.system.conditions):
-                axes[x] = low + (high - low) * np.arange(count) / count
-            else:
-                axes[x] = low + (high - low) * (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count))
-            total *= count
-        count = max(20 if len(self._space) == 1 else 12, -(-2 * self.features // total))
-        low, high = box["t"]
-        times = low + (high - low) * (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count))
-        mesh = np.meshgrid(*[times if k == "t" else axes[k] for k in box], indexing="ij")
-        return {k: m.ravel() for k, m in zip(box, mesh, strict=True)}
+        line = len(self._space) == 1
+        counts = {k: 3 * n + 32 if line else min(3 * n + 12, 24) for k, n in self._reach.items()}
+        counts["t"] = max(20 if line else 12, -(-2 * self.features // math.prod(counts.values())))
+        periodic = periodic_coords(self.system.conditions)
+        axes = [Axis(*bounds, 1, k in periodic).centres(counts[k]) for k, bounds in box.items()]
+        return {k: m.ravel() for k, m in zip(box, np.meshgrid(*axes, indexing="ij"), strict=True)}
 
 
 def solve_linear(
@@ -298,9 +313,7 @@ def solve_linear(
     True
     """
     began = time.perf_counter()
-    solver = LinearSolver(
-        system, features, windows=windows, seed=seed, tolerance=tolerance, activation=activation
-    )
+    solver = LinearSolver(system, features, windows=windows, seed=seed, tolerance=tolerance, activation=activation)
     found = solver.solve()
     seconds = time.perf_counter() - began
     return LinearSolution(found.pieces, found.residuals, found.seams, found.estimate, seconds)

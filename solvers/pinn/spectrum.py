@@ -26,6 +26,7 @@ __all__ = [
     "Eigenpairs",
     "TangentSpectrum",
     "TraceEstimate",
+    "dense_hessian",
     "hessian_product",
     "hutchinson_trace",
     "lanczos",
@@ -54,8 +55,8 @@ class TangentSpectrum:
     Examples
     --------
     >>> flat = TangentSpectrum(np.array([4.0, 1.0]), np.array([0.5, 0.5]), 0.0)
-    >>> flat.condition, round(flat.effective_rank, 2)
-    (4.0, 1.47)
+    >>> flat.condition, flat.effective_condition(0.4), round(flat.effective_rank, 2)
+    (4.0, 1.0, 1.47)
     """
 
     eigenvalues: Floats
@@ -78,6 +79,27 @@ class TangentSpectrum:
         """``(sum of eigenvalues)^2 / sum of their squares``: how many directions share the curvature."""
         total = float(np.sum(self.eigenvalues))
         return total**2 / float(np.sum(self.eigenvalues**2)) if total > 0 else 0.0
+
+    def effective_condition(self, share: float = 0.9) -> float:
+        """Return the largest over the smallest eigenvalue among the leading ones that carry a share of the residual.
+
+        What gradient descent meets: the condition of directions that the residual has a part in.
+
+        Parameters
+        ----------
+        share : float, optional
+            Of the squared residual.
+
+        Returns
+        -------
+        float
+            At most ``1 / (k eps)``, of k eigenvalues, where they drown in round-off; that where the share is not
+            reached before.
+        """
+        floor = len(self.eigenvalues) * np.finfo(float).eps
+        within = np.flatnonzero(np.cumsum(self.energy) >= share)
+        smallest = self.eigenvalues[within[0]] / self.eigenvalues[0] if len(within) else 0.0
+        return float(1 / max(smallest, floor))
 
     def descent(self, steps: Floats) -> Floats:
         """Return the loss after steps of gradient descent, relative to where it stands, in the linear regime.
@@ -128,7 +150,7 @@ def tangent_spectrum(loss: ResidualLoss, weights: Floats) -> TangentSpectrum:
     left, s, _ = np.linalg.svd(jacobian, full_matrices=False)
     total = float(residual @ residual)
     if s[0] == 0:
-        raise SolverError(expected("tangent_spectrum", "a derivative that vanishes", "residuals that depend on weights"))
+        raise SolverError(expected("tangent_spectrum", "a zero derivative", "residuals that depend on weights"))
     energy = (left.T @ residual) ** 2 / total if total > 0 else np.zeros(len(s))
     return TangentSpectrum(s**2, energy, max(1.0 - float(energy.sum()), 0.0) if total > 0 else 0.0)
 
@@ -252,6 +274,37 @@ def _nested(loss: ResidualLoss, at: Floats) -> Product:
         return np.asarray(out.double().cpu().numpy(), dtype=np.float64)
 
     return product
+
+
+def dense_hessian(loss: ResidualLoss, weights: Floats) -> Floats:
+    """Return the Hessian by nested automatic differentiation: for networks small enough, to hold estimates against.
+
+    Parameters
+    ----------
+    loss : ResidualLoss
+        Without unknown coefficients.
+    weights : ndarray, shape (n,)
+        Where.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+        Symmetric to round-off.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
+    >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 2, 1))
+    >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
+    >>> loss = ResidualLoss(trial, [equation_part(trial, points)], trial.draw(np.random.default_rng(0)))
+    >>> h = dense_hessian(loss, loss.start["weights"])
+    >>> h.shape, bool(np.allclose(h, h.T, rtol=0, atol=1e-13))
+    ((11, 11), True)
+    """
+    product = _nested(loss, np.asarray(weights, float))
+    return np.stack([product(e) for e in np.eye(len(weights))])
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,11 @@ class Trainer:
         done = tuple(weights)
         return tuple(Piece(self.trial(kept[k], done[:k]), w) for k, w in enumerate(done))
 
+    def pieces_of(self, solution: xr.Dataset) -> tuple[Piece, ...]:
+        """Return the pieces that a dataset from `solution` stands for."""
+        count = sum(str(name).startswith("weights_") for name in solution.data_vars)
+        return self.pieces([np.asarray(solution[f"weights_{k}"]) for k in range(count)])
+
     def init(self) -> TrainingState:
         """Return the state at the first points of the first leg."""
         trial = self.trial(0, ())

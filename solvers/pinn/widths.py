@@ -179,7 +179,8 @@ def reference_solution(system: QuasiLinear) -> Solution | None:
         return convection_diffusion(start, period=high - low, origin=low, speed=speed, diffusivity=nu)
     if system.name != "burgers":
         return None
-    solve = cole_hopf(start, nu, period=high - low, origin=low) if nu else inviscid(start, period=high - low, origin=low)
+    box = {"period": high - low, "origin": low}
+    solve = cole_hopf(start, nu, **box) if nu else inviscid(start, **box)
     return elementwise("burgers", lambda at, t: solve(at - speed * t, t))
 
 

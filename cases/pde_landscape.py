@@ -378,8 +378,8 @@ def _spectra(data: xr.Dataset) -> Figure:
         for ax, when in zip(row, ("before", "after"), strict=False):
             ax.set(yscale="log", xscale="log", ylim=(1e-12, None), title=f"{name}, {when} training")
             ax.set(xlabel="k", ylabel="λₖ of JᵀJ and of JJᵀ")
-        row[2].set(yscale="log", xscale="log", ylim=(1e-5, 1.5), title=f"{name}: gradient descent, linearised")
-        row[2].set(xlabel="steps of length 1 / λ₁", ylabel="loss / loss before")
+        row[2].set(yscale="log", xscale="log", ylim=(1e-5, 1.5), title=f"{name}: gradient descent")
+        row[2].set(xlabel="steps of length 1 / λ₁", ylabel="linearised loss / loss before")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 

@@ -160,7 +160,7 @@ def _search_line(positions: Positions, at: Mapping[str, Floats], t: Floats, syst
         place, f = positions({x: label}, t)
         gap, slope = place[x] - target, f[:, 0, 0]
         if np.all(np.abs(gap) <= tolerance * length):
-            return {x: label}
+            return {x: label - gap / slope}  # once more: down to rounding
         upper, lower = np.where(gap > 0, label, upper), np.where(gap < 0, label, lower)
         if np.any(slope <= 0):
             raise SolverError(expected("labels", f"J = {slope.min():.3g} somewhere", "labels that have not crossed, J > 0"))

@@ -158,7 +158,7 @@ def landscape(
         up to ``5 / sqrt(lambda_1)``, with the largest step in ``reach``; ``log_ratio``, its decimal logarithm over the
         loss at the centre; ``convexity`` by scale, see `convexity_ratio`; ``hessian`` eigenvalues over ``pair``, with
         the bound ``hessian_error`` on their errors; scalars ``center``, ``lambda_1``, ``decay`` (``lambda_1`` over
-        ``lambda_10``, or over the last that there is), ``negative`` (``|lambda_min| / lambda_1`` where ``lambda_min``
+        ``|lambda_10|``, or over the last that there is), ``negative`` (``|lambda_min| / lambda_1`` where ``lambda_min``
         is negative, else 0), ``trace`` and ``trace_error``.
 
     Examples
@@ -180,19 +180,20 @@ def landscape(
     found = lanczos(product, len(at), max(pairs, 2), rng, steps=steps)
     trace = hutchinson_trace(product, len(at), probes, rng)
     first, value = float(found.values[0]), value_function(loss)
-    reach = np.array([1.0, 5.0 / np.sqrt(max(first, np.finfo(float).tiny))])
+    tiny, tenth = np.finfo(float).tiny, abs(float(found.values[min(9, len(found.values) - 1)]))
+    reach = np.array([1.0, 5.0 / np.sqrt(max(first, tiny))])
     axis, center = np.linspace(-1.0, 1.0, grid), value(at)
     one, two = found.vectors[:, 0], found.vectors[:, 1]
     heights = np.stack([surface(value, at, one, two, r * axis) for r in reach])
     scalars = {
         "center": (center, "loss at the centre"),
         "lambda_1": (first, "largest eigenvalue of the Hessian"),
-        "decay": (first / float(found.values[-1]), "largest eigenvalue over the tenth, or the last"),
+        "decay": (first / max(tenth, np.finfo(float).eps * first), "largest eigenvalue over the tenth, or the last"),
         "negative": (max(-found.smallest, 0.0) / first, "smallest eigenvalue, where negative, over the largest"),
         "trace": (trace.value, "trace of the Hessian"),
         "trace_error": (trace.standard_error, "standard error of the trace"),
     }
-    ratio = np.log10(np.maximum(heights, np.finfo(float).tiny) / max(center, np.finfo(float).tiny))
+    ratio = np.log10(np.maximum(heights, tiny)) - np.log10(max(center, tiny))
     plane = ("scale", "a", "b")
     data = {
         "loss": (plane, heights, {"units": "1", "long_name": "loss"}),

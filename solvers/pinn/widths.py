@@ -179,8 +179,10 @@ def reference_solution(system: QuasiLinear) -> Solution | None:
         return convection_diffusion(start, period=high - low, origin=low, speed=speed, diffusivity=nu)
     if system.name != "burgers":
         return None
-    box = {"period": high - low, "origin": low}
-    solve = cole_hopf(start, nu, **box) if nu else inviscid(start, **box)
+    if nu:
+        solve = cole_hopf(start, nu, period=high - low, origin=low)
+    else:
+        solve = inviscid(start, period=high - low, origin=low)
     return elementwise("burgers", lambda at, t: solve(at - speed * t, t))
 
 

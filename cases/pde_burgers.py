@@ -47,7 +47,9 @@ class Burgers(NetworkSettings):
     nu: float = setting(0.01, "", "viscosity", gt=0)
     duration: float = setting(1.0, "", "end of time; without viscosity the shock forms at 1", gt=0)
     labels: Literal["flow", "crowded"] = setting(
-        "flow", "", "flow: labels move with it, good until they run into the shock; crowded: they rest, dense at the shock"
+        "flow",
+        "",
+        "flow: labels move with it, good until they run into the shock; crowded: they rest, dense at the shock",
     )
     densest: float = setting(0.05, "", "smallest spacing of crowded labels, relative to their mean", gt=0, lt=1)
     width: int = setting(16, "", "width of the hidden layers", ge=2)
@@ -193,11 +195,34 @@ def checks(config: Burgers, seeds: Seeds) -> Sequence[Check]:
     hopf = SolverRun(0.0, "Cole-Hopf by quadrature")
     out = [
         Check("relative error in space and time", lambda: error(config.c), hopf, config.bar, max_abs, "1"),
-        Check("error at c over error at 0", lambda: error(config.c) / error(0.0), Analytic(1.0, "Galileo"), 0.01, max_abs, "1"),
-        Check("true error over certified bound", bound_ratio, Analytic(1.0, "a bound is never below"), 0.0, excess, "1"),
+        Check(
+            "error at c over error at 0",
+            lambda: error(config.c) / error(0.0),
+            Analytic(1.0, "Galileo"),
+            0.01,
+            max_abs,
+            "1",
+        ),
+        Check(
+            "true error over certified bound", bound_ratio, Analytic(1.0, "a bound is never below"), 0.0, excess, "1"
+        ),
         Check("mean of the field is kept", mass, Invariant(0.0), 10 * config.bar, max_abs, "1"),
-        Check("largest value", lambda: float(np.abs(_field(solved(config.c)[0], grid)).max()), Analytic(1.0, "maximum principle"), config.bar, excess, "1"),
-        Check("inviscid ansatz before the shock", _inviscid, Analytic(0.0, "u0 along characteristics"), 1e-14, max_abs, "1"),
+        Check(
+            "largest value",
+            lambda: float(np.abs(_field(solved(config.c)[0], grid)).max()),
+            Analytic(1.0, "maximum principle"),
+            config.bar,
+            excess,
+            "1",
+        ),
+        Check(
+            "inviscid ansatz before the shock",
+            _inviscid,
+            Analytic(0.0, "u0 along characteristics"),
+            1e-14,
+            max_abs,
+            "1",
+        ),
     ]
     if config.duration == 1.0 and config.nu == 0.01:
         out.append(
@@ -255,7 +280,15 @@ case: Case[Burgers] = Case(
             "bar": 2e-3,
         },
         "paper": {"c": 50.0, "steps": 6000, "points": 1500},
-        "beyond": {"duration": 3.0, "labels": "crowded", "depth": 3, "width": 20, "points": 2000, "steps": 5000, "bar": 1e-3},
+        "beyond": {
+            "duration": 3.0,
+            "labels": "crowded",
+            "depth": 3,
+            "width": 20,
+            "points": 2000,
+            "steps": 5000,
+            "bar": 1e-3,
+        },
     },
     problem=problem,
     solver=lambda _config, trainer: trainer,

@@ -88,14 +88,14 @@ def _field(pieces: Sequence[Piece], grid: Mapping[str, Floats]) -> Floats:
 
 
 def _by_features(config: Convection, grid: Mapping[str, Floats]) -> Floats:
-    from retrodict.solvers.pinn.random_features import solve_linear
+    from retrodict.solvers.random_features.solver import solve_linear
 
     flat = {k: v.ravel() for k, v in grid.items()}
     return solve_linear(_system(config))(flat)["u"].double().cpu().numpy().reshape(grid["t"].shape)
 
 
 def _peers(config: Convection, grid: Mapping[str, Floats]) -> dict[str, Floats]:
-    from retrodict.solvers.pinn.deepxde import train_with_deepxde
+    from retrodict.solvers.deepxde.training import train_with_deepxde
 
     flat, out = {k: v.ravel() for k, v in grid.items()}, {}
     for name, optimizer in (("DeepXDE, Adam", "adam"), ("DeepXDE, L-BFGS", "l-bfgs")):
@@ -173,7 +173,14 @@ def checks(config: Convection, seeds: Seeds) -> Sequence[Check]:
             max_abs,
             "1",
         ),
-        Check("mean of the field is kept", lambda: float(np.abs(_field(solved()[0], grid).mean(1)).max()), Invariant(0.0), config.bar, max_abs, "1"),
+        Check(
+            "mean of the field is kept",
+            lambda: float(np.abs(_field(solved()[0], grid).mean(1)).max()),
+            Invariant(0.0),
+            config.bar,
+            max_abs,
+            "1",
+        ),
     ]
     return out
 
@@ -185,7 +192,17 @@ case: Case[Convection] = Case(
     Config=Convection,
     simulate=simulate,
     presets={
-        "smoke": {"speed": 6.0, "windows": 1, "width": 12, "points": 256, "initial_points": 32, "steps": 250, "x_count": 64, "t_count": 33, "bar": 1e-2},
+        "smoke": {
+            "speed": 6.0,
+            "windows": 1,
+            "width": 12,
+            "points": 256,
+            "initial_points": 32,
+            "steps": 250,
+            "x_count": 64,
+            "t_count": 33,
+            "bar": 1e-2,
+        },
         "paper": {"speed": 50.0, "windows": 10, "steps": 1500, "peer_seconds": 60.0, "bar": 1e-4},
     },
     problem=problem,

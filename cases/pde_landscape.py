@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pydantic import field_validator
@@ -101,22 +101,26 @@ def simulate(config: Landscapes, _seeds: Seeds) -> xr.Dataset:
     """
     import xarray as xr
 
-    speeds = xr.DataArray(list(config.speeds), dims="c", attrs={"units": "1", "long_name": "speed of the stream"})
-    rows = []
+    rows: list[xr.Dataset] = []
     for equation in EQUATIONS:
-        space = xr.concat([_trained(config, equation, "space", c) for c in config.speeds], speeds)
-        labels = _trained(config, equation, "labels", config.speeds[-1]).expand_dims(c=len(config.speeds))
-        rows.append(
-            xr.concat([space, labels.assign_coords(c=speeds)], xr.Variable("frame", list(FRAMES)), join="outer")
-        )
-    networks = xr.concat(rows, xr.Variable("equation", list(EQUATIONS)), join="outer")
-    return xr.merge([networks, _widths(config)]).assign_attrs(viscosity=config.viscosity, steps=config.steps)
+        space = _stacked("c", config.speeds, [_trained(config, equation, "space", c) for c in config.speeds])
+        labels = _trained(config, equation, "labels", config.speeds[-1])
+        alike = _stacked("c", config.speeds, [labels] * len(config.speeds))
+        rows.append(_stacked("frame", FRAMES, [space, alike]))
+    networks = _stacked("equation", EQUATIONS, rows)
+    out = xr.merge([networks, _widths(config)]).assign_attrs(viscosity=config.viscosity, steps=config.steps)
+    return out.assign_coords(c=("c", list(config.speeds), {"units": "1", "long_name": "speed of the stream"}))
+
+
+def _stacked(dim: str, values: Sequence[Any], parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return data along a new dimension, NaN where spectra are of several lengths."""
+    import xarray as xr
+
+    return cast("xr.Dataset", xr.concat(parts, xr.Variable(dim, list(values)), join="outer"))
 
 
 def _widths(config: Landscapes) -> xr.Dataset:
     """Return the singular decay of every solution, exact ones, over equation and speed."""
-    import xarray as xr
-
     from retrodict.physics.pde.convection import convection, gaussian
     from retrodict.solvers.pinn.diagnosis import widths
     from retrodict.solvers.pinn.widths import reference_solution
@@ -126,15 +130,15 @@ def _widths(config: Landscapes) -> xr.Dataset:
         **{k: (lambda c, s=s: convection(c, initial=gaussian(s))) for k, s in GAUSSIANS.items()},
         "burgers": lambda c: _system("burgers", c, config.viscosity),
     }
-    rows = []
+    rows: list[xr.Dataset] = []
     for make in systems.values():
         each = []
         for c in config.speeds:
             solution = reference_solution(make(c))
             assert solution is not None
             each.append(widths(make(c), solution, config.snapshot_points, config.snapshot_times))
-        rows.append(xr.concat(each, xr.Variable("c", list(config.speeds))))
-    return xr.concat(rows, xr.Variable("solution", list(systems)))
+        rows.append(_stacked("c", config.speeds, each))
+    return _stacked("solution", list(systems), rows)
 
 
 @lru_cache(maxsize=1)
@@ -327,7 +331,7 @@ def _decay(data: xr.Dataset) -> Figure:
         for bar in data["bar"].values:
             ax.axhline(bar, color="#8a8f98", lw=0.7, ls=":")
         ax.set(yscale="log", ylim=(1e-8, 2), xlim=(0, 64), xlabel="modes n")
-        ax.legend(loc="upper right")
+        ax.legend(loc="lower right" if ax is left else "upper right")
     return figure
 
 
@@ -345,14 +349,20 @@ def _explained(data: xr.Dataset) -> Figure:
     figure, axes = canvas(1, 3, 11.0, 3.7)
     left, middle, right = np.ravel(axes)
     at, names = np.arange(data.sizes["c"]), {"sine": "convection of sin x", "burgers": "Burgers"}
-    for colour, equation, solution in zip(COLOURS, EQUATIONS, names, strict=False):
+    for colour, equation, solution, size in zip(COLOURS, EQUATIONS, names, (4, 8), strict=False):
         needed = data["modes_needed"].sel(solution=solution, bar=1e-4)
         for frame, sets, style in (("space", "space", "o-"), ("labels", "value", "s--")):
             one = data.sel(equation=equation, frame=frame)
+            look: dict[str, Any] = {
+                "color": colour,
+                "markersize": size,
+                "linewidth": 0.4 * size,
+                "zorder": 4 - size / 8,
+            }
             label = f"{names[solution]}, {'in space' if frame == 'space' else 'on labels'}"
-            left.plot(at, needed.sel(set=sets), style, color=colour, label=label)
-            middle.plot(at, one["effective_condition"].sel(when="start", share=0.9), style, color=colour)
-            right.plot(at, one["error"], style, color=colour)
+            left.plot(at, needed.sel(set=sets), style, label=label, **look)
+            middle.plot(at, one["effective_condition"].sel(when="start", share=0.9), style, **look)
+            right.plot(at, one["error"], style, **look)
     left.set(title="Modes of the exact solution", ylabel="modes that leave less than 1e-4")
     middle.set(title="Condition before training", ylabel="λ₁ / λₖ for 90 % of the residual", yscale="log")
     right.set(title=f"Error after {data.attrs['steps']} steps", ylabel="relative error of u", yscale="log")
@@ -385,24 +395,31 @@ def _spectra(data: xr.Dataset) -> Figure:
 
 
 def _surfaces(data: xr.Dataset, equation: str, scale: str = "unit") -> Figure:
-    """Loss around trained weights, networks in space beside those on labels, one colour scale."""
+    """Loss around trained weights, networks in space beside those on labels: one colour scale a row."""
     from retrodict.cases.plots import canvas
 
     runs = _runs(data, equation)
-    figure, axes = canvas(1, len(runs), 2.35 * len(runs) + 0.8, 3.3)
-    top = max(float(one["log_ratio"].sel(scale=scale).max()) for _, one in runs)
-    for ax, (label, one) in zip(np.ravel(axes), runs, strict=True):
-        z, at = one["log_ratio"].sel(scale=scale).values.T, float(one["reach"].sel(scale=scale)) * one["a"].values
-        image = ax.pcolormesh(at, at, z, vmin=0, vmax=top, cmap="viridis", shading="nearest", rasterized=True)
-        ax.contour(at, at, z, levels=np.arange(1, math.ceil(top)), colors="white", linewidths=0.5)
+    figure, axes = canvas(2, len(runs), 2.25 * len(runs) + 1.0, 5.6)
+    for row, name, label in zip(
+        axes, ("log_ratio", "loss"), ("log₁₀ (loss / loss at the centre)", "log₁₀ loss"), strict=True
+    ):
+        heights = [one[name].sel(scale=scale).values.T for _, one in runs]
+        heights = [np.log10(np.maximum(z, 1e-300)) for z in heights] if name == "loss" else heights
+        low = 0.0 if name == "log_ratio" else float(np.floor(np.percentile(heights, 1)))
+        colours: dict[str, Any] = {"vmin": low, "vmax": float(np.percentile(heights, 99.9)), "cmap": "viridis"}
+        for ax, z, (title, one) in zip(row, heights, runs, strict=True):
+            at = float(one["reach"].sel(scale=scale)) * one["a"].values
+            ax.pcolormesh(at, at, z, shading="nearest", rasterized=True, **colours)
+            ax.contour(at, at, z, levels=np.arange(-30, 30), colors="white", linewidths=0.5, linestyles="solid")
+            ax.set(aspect="equal", title=title if name == "log_ratio" else "")
+            ax.grid(visible=False)
+        figure.colorbar(row[0].collections[0], ax=row, shrink=0.9, label=label)
+        row[0].set_ylabel("step along v₂")
+    for ax, (_, one) in zip(axes[1], runs, strict=True):
         center, bend, negative = (float(one[k]) for k in ("center", "lambda_1", "negative"))
         convex = float(one["convexity"].sel(scale=scale))
-        text = f"loss {center:.0e}, λ₁ = {bend:.0e}\nconvex {convex:.0%}, |λmin|/λ₁ = {negative:.0e}"
-        ax.set(title=label, aspect="equal")
+        text = f"centre {center:.0e}, λ₁ = {bend:.0e}\nconvex {convex:.0%}, |λmin|/λ₁ ≥ {negative:.0e}"
         ax.set_xlabel(f"step along v₁\n{text}", fontsize=8.5)
-        ax.grid(visible=False)
-    np.ravel(axes)[0].set_ylabel("step along v₂")
-    figure.colorbar(image, ax=axes, shrink=0.75, label="log₁₀ (loss / loss at the centre)")
     return figure
 
 

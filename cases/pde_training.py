@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from retrodict.solvers.pinn.windows import Piece
     from retrodict.solvers.result import Result
 
-__all__ = ["NetworkSettings", "bound_figure", "field_dataset", "field_figure", "loss_figure", "relative_error", "space_time", "trained", "training_figures"]
+__all__ = [
+    "NetworkSettings",
+    "bound_figure",
+    "field_dataset",
+    "field_figure",
+    "loss_figure",
+    "relative_error",
+    "space_time",
+    "trained",
+    "training_figures",
+]
 
 Floats = NDArray[np.float64]
 
@@ -135,20 +145,36 @@ def field_dataset(
     data: dict[str, Any] = {
         "field": (("method", "t", "x"), stack, {"units": "1", "long_name": "field"}),
         "reference": (("t", "x"), reference, {"units": "1", "long_name": "reference"}),
-        "error": (("method", "t"), np.linalg.norm(stack - reference, axis=-1) / size, {"units": "1", "long_name": "relative error"}),
+        "error": (
+            ("method", "t"),
+            np.linalg.norm(stack - reference, axis=-1) / size,
+            {"units": "1", "long_name": "relative error"},
+        ),
         "relative_error": ("method", total, {"units": "1", "long_name": "relative error in space and time"}),
     }
     if certificate is not None:
         # one kept time in a hundred draws the curve
         kept = np.unique(np.linspace(0, certificate.sizes["time"] - 1, 400).astype(int))
-        data["bound"] = ("bound_t", certificate["relative"].values[kept], {"units": "1", "long_name": "certified bound"})
+        data["bound"] = (
+            "bound_t",
+            certificate["relative"].values[kept],
+            {"units": "1", "long_name": "certified bound"},
+        )
         data["bound_t"] = ("bound_t", certificate["time"].values[kept], {"units": "1"})
     if result is not None:
         data["loss"] = ("step", result.history["loss"].values, {"units": "1", "long_name": "training loss"})
     attributes = {} if certificate is None else {f"certificate_{k}": v for k, v in certificate.attrs.items()}
     if result is not None:
-        attributes |= {"status": result.status.value, "validation_residual": result.best["validation"], "seconds": result.timing["seconds"]}
-    return xr.Dataset(data, {"method": names, "t": ("t", grid["t"][:, 0], {"units": "1"}), "x": ("x", grid["x"][0], {"units": "1"})}, attributes)
+        attributes |= {
+            "status": result.status.value,
+            "validation_residual": result.best["validation"],
+            "seconds": result.timing["seconds"],
+        }
+    return xr.Dataset(
+        data,
+        {"method": names, "t": ("t", grid["t"][:, 0], {"units": "1"}), "x": ("x", grid["x"][0], {"units": "1"})},
+        attributes,
+    )
 
 
 def field_figure(data: xr.Dataset) -> Figure:
@@ -188,7 +214,13 @@ def bound_figure(data: xr.Dataset) -> Figure:
         ax.semilogy(data["t"][1:], np.maximum(curve[1:], 1e-16), color=colour, label=str(name))
     if "bound" in data:
         finite = np.isfinite(data["bound"]) & (data["bound"] > 0) & (data["bound_t"] >= data["t"][1])
-        ax.semilogy(data["bound_t"][finite], data["bound"][finite], "--", color=COLOURS[0], label="certified bound, from the residual alone")
+        ax.semilogy(
+            data["bound_t"][finite],
+            data["bound"][finite],
+            "--",
+            color=COLOURS[0],
+            label="certified bound, from the residual alone",
+        )
     ax.set(xlabel="t", ylabel="error relative to the field at t")
     ax.legend()
     return figure

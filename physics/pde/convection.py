@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retrodict.physics.pde.quasilinear import Coefficient, Params, QuasiLinear, line, plane
 from retrodict.physics.spaces import Space
-from retrodict.physics.system import Coords, Derivatives, Field, Value
+from retrodict.physics.system import Coords, Derivatives, Value
 
 __all__ = ["convection", "gaussian", "rotation", "variable_convection"]
 

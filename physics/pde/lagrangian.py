@@ -62,7 +62,9 @@ def jacobian(d: Derivatives, space: tuple[str, ...]) -> Tensor:
     return torch.stack(rows, -2) + torch.eye(len(space), dtype=rows[0].dtype, device=rows[0].device)
 
 
-def spatial_derivatives(d: Derivatives, fields: tuple[str, ...], wanted: tuple[Key, ...], space: tuple[str, ...]) -> Derivatives:
+def spatial_derivatives(
+    d: Derivatives, fields: tuple[str, ...], wanted: tuple[Key, ...], space: tuple[str, ...]
+) -> Derivatives:
     """Turn derivatives by label and time along the label into derivatives in space and time at a point.
 
     Parameters
@@ -87,7 +89,9 @@ def spatial_derivatives(d: Derivatives, fields: tuple[str, ...], wanted: tuple[K
         If a derivative mixes time with something else, or is of third order or more.
     """
     inverse = _inverse(jacobian(d, space))
-    slopes = {f: _contract(inverse, [d[f, a] for a in space]) for f in fields if any(len(k) > 1 and k[0] == f for k in wanted)}
+    slopes = {
+        f: _contract(inverse, [d[f, a] for a in space]) for f in fields if any(len(k) > 1 and k[0] == f for k in wanted)
+    }
     out: dict[Key, Tensor] = {}
     for name, *by in wanted:
         if not by:
@@ -123,7 +127,9 @@ def _contract(inverse: Tensor, by_label: list[Tensor]) -> list[Tensor]:
     return list((inverse * torch.stack(by_label, -1)[:, :, None]).sum(1).unbind(-1))
 
 
-def _bend(d: Derivatives, name: str, slope: list[Tensor], inverse: Tensor, space: tuple[str, ...], ij: tuple[int, int]) -> Tensor:
+def _bend(
+    d: Derivatives, name: str, slope: list[Tensor], inverse: Tensor, space: tuple[str, ...], ij: tuple[int, int]
+) -> Tensor:
     """Return a second derivative in space."""
     total = torch.zeros_like(slope[0])
     for a, label_a in enumerate(space):
@@ -170,7 +176,9 @@ class Lagrangian:
 
     def __post_init__(self) -> None:
         if not all(isinstance(c, (Periodic, Initial)) for c in self.base.conditions):
-            raise SolverError(expected(f"Lagrangian({self.base.name})", "faces that are not periodic", "periodic space"))
+            raise SolverError(
+                expected(f"Lagrangian({self.base.name})", "faces that are not periodic", "periodic space")
+            )
         if not callable(self.frame) and self.frame not in ("flow", "rest"):
             raise SolverError(expected("Lagrangian.frame", repr(self.frame), "'flow', 'rest' or a function"))
         if strange := sorted(set(self.spread) - set(self.base.space)):
@@ -231,7 +239,11 @@ class Lagrangian:
         where = self.positions(d, coords)
         velocity = self._velocity(d["u"], where, params)
         out = {f"label {x}": d[_shift(x), "t"] - velocity[x] for x in self.space}
-        volume = torch.linalg.det(jacobian(d, self.space)) if len(self.space) > 1 else 1 + d[_shift(self.space[0]), self.space[0]]
+        volume = (
+            torch.linalg.det(jacobian(d, self.space))
+            if len(self.space) > 1
+            else 1 + d[_shift(self.space[0]), self.space[0]]
+        )
         there = spatial_derivatives(d, ("u",), self.still.derivatives, self.space)
         return {**out, self.base.name: volume**2 * self.still.residuals(there, where, params)[self.base.name]}
 

@@ -235,7 +235,9 @@ class QuasiLinear:
         moving = {x: v for x, v in frame.items() if v != 0.0}
         if not moving:
             return self
-        periodic = set(self.space) if self.boundary is None else {b.coord for b in self.boundary if isinstance(b, Periodic)}
+        periodic = (
+            set(self.space) if self.boundary is None else {b.coord for b in self.boundary if isinstance(b, Periodic)}
+        )
         if strange := sorted(set(moving) - periodic):
             raise SolverError(expected(f"{self.name}.seen_from", strange, "coordinates that are periodic"))
         since = self.coords["t"].bounds[0]
@@ -273,7 +275,9 @@ def _less(velocity: Coefficient | None, frame: float) -> Coefficient:
     return lambda u, coords, params: (velocity(u, coords, params) if velocity else torch.zeros_like(u)) - frame
 
 
-def conservative_diffusion(conductivity: Value, space: tuple[str, ...] = ("x",)) -> tuple[dict[str, Coefficient], Coefficient]:
+def conservative_diffusion(
+    conductivity: Value, space: tuple[str, ...] = ("x",)
+) -> tuple[dict[str, Coefficient], Coefficient]:
     """Return the velocity and diffusivity that write ``div(k grad u)`` as ``k lap u + grad k . grad u``.
 
     Parameters

@@ -224,7 +224,9 @@ def _rows(
         place = labels.positions(on_labels, {k: trial.tensor(coords[k]) for k in base.coords})
         density = torch.linalg.det(jacobian(on_labels, base.space))
         if bool((density <= 0).any()):
-            raise SolverError(expected("certify", f"J = {float(density.min()):.3g}", "labels that have not crossed, J > 0"))
+            raise SolverError(
+                expected("certify", f"J = {float(density.min()):.3g}", "labels that have not crossed, J > 0")
+            )
         d = spatial_derivatives(on_labels, ("u",), wanted, base.space)
     r = base.residuals(d, place, params)[base.name].detach()
     growth = base.growth(d, place, params).detach().expand_as(r)

@@ -232,7 +232,9 @@ def _check_data(
         low, high = (_at(system.coords, face, c, s) for s in (0, 1))
         jump = float((condition.value(high) - condition.value(low)).detach().abs().max())
         if jump > tolerance * scale:
-            raise SolverError(expected(condition.name, f"a jump of {jump:.3g} across the period of {c}", "periodic data"))
+            raise SolverError(
+                expected(condition.name, f"a jump of {jump:.3g} across the period of {c}", "periodic data")
+            )
     if isinstance(condition, Initial):
         for other in system.conditions:
             if isinstance(other, Dirichlet) and other.field == condition.field:

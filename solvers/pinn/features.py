@@ -46,7 +46,9 @@ class Features:
 
     def __post_init__(self) -> None:
         if strange := {k: n for k, n in self.harmonics.items() if k not in self.box or n < 1}:
-            raise SolverError(expected("Features.harmonics", strange, f"at least one harmonic of some of {list(self.box)}"))
+            raise SolverError(
+                expected("Features.harmonics", strange, f"at least one harmonic of some of {list(self.box)}")
+            )
 
     @classmethod
     def of(cls, coords: Space, harmonics: Mapping[str, int]) -> Features:

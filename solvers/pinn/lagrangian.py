@@ -143,19 +143,30 @@ class LabelSolution:
 Positions = Callable[[Mapping[str, Floats], Floats], tuple[dict[str, Floats], Floats]]
 
 
-def _search_line(positions: Positions, at: Mapping[str, Floats], t: Floats, system: Lagrangian, tolerance: float) -> dict[str, Floats]:
+def _search_line(
+    positions: Positions, at: Mapping[str, Floats], t: Floats, system: Lagrangian, tolerance: float
+) -> dict[str, Floats]:
     """Newton steps inside a bracket that halves where they leave it."""
     (x,) = system.space
     low, _ = system.coords[x].bounds
     length, y = system.period(x), at[x]
     grid = low + length * np.arange(256) / 256
-    spread = np.array([np.ptp(positions({x: grid}, np.full(256, s))[0][x] - grid) for s in np.unique(t)[:: max(1, len(np.unique(t)) // 16)]])
+    spread = np.array(
+        [
+            np.ptp(positions({x: grid}, np.full(256, s))[0][x] - grid)
+            for s in np.unique(t)[:: max(1, len(np.unique(t)) // 16)]
+        ]
+    )
     first = positions({x: np.full(len(t), low)}, t)[0][x]
     # the label `low` has moved to `first`: bring the target into the period that begins there
     target = first + (y - first) % length
     turns = np.round((target - y) / length)
     lower, upper = np.full(len(t), low), np.full(len(t), low + length)
-    label = np.clip(low + (target - first), lower, upper) if spread.max(initial=0.0) < 1e-3 * length else 0.5 * (lower + upper)
+    label = (
+        np.clip(low + (target - first), lower, upper)
+        if spread.max(initial=0.0) < 1e-3 * length
+        else 0.5 * (lower + upper)
+    )
     for _ in range(100):
         place, f = positions({x: label}, t)
         gap, slope = place[x] - target, f[:, 0, 0]
@@ -163,7 +174,9 @@ def _search_line(positions: Positions, at: Mapping[str, Floats], t: Floats, syst
             return {x: label - gap / slope}  # once more: down to rounding
         upper, lower = np.where(gap > 0, label, upper), np.where(gap < 0, label, lower)
         if np.any(slope <= 0):
-            raise SolverError(expected("labels", f"J = {slope.min():.3g} somewhere", "labels that have not crossed, J > 0"))
+            raise SolverError(
+                expected("labels", f"J = {slope.min():.3g} somewhere", "labels that have not crossed, J > 0")
+            )
         step = label - gap / slope
         inside = (step > lower) & (step < upper)
         label = np.where(inside, step, 0.5 * (lower + upper))
@@ -172,10 +185,16 @@ def _search_line(positions: Positions, at: Mapping[str, Floats], t: Floats, syst
     worst = float(np.abs(gap).max())
     if worst <= 1e-9 * length:
         return {x: label}
-    raise SolverError(expected("labels", f"a gap of {worst:.3g} after 100 steps ({turns.min():g})", f"at most {tolerance:g} of a period"))
+    raise SolverError(
+        expected(
+            "labels", f"a gap of {worst:.3g} after 100 steps ({turns.min():g})", f"at most {tolerance:g} of a period"
+        )
+    )
 
 
-def _search_plane(positions: Positions, at: Mapping[str, Floats], t: Floats, system: Lagrangian, tolerance: float) -> dict[str, Floats]:
+def _search_plane(
+    positions: Positions, at: Mapping[str, Floats], t: Floats, system: Lagrangian, tolerance: float
+) -> dict[str, Floats]:
     """Damped Newton steps on the torus."""
     lengths = np.array([system.period(x) for x in system.space])
     target = np.stack([at[x] for x in system.space], -1)

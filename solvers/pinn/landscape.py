@@ -159,7 +159,7 @@ def landscape(
         loss at the centre; ``convexity`` by scale, see `convexity_ratio`; ``hessian`` eigenvalues over ``pair``, with
         the bound ``hessian_error`` on their errors; scalars ``center``, ``lambda_1``, ``decay`` (``lambda_1`` over
         ``|lambda_10|``, or over the last that there is), ``negative`` (``|lambda_min| / lambda_1`` where ``lambda_min``
-        is negative, else 0), ``trace`` and ``trace_error``.
+        is negative, else 0; at least so much, as few products bound it from one side), ``trace`` and ``trace_error``.
 
     Examples
     --------

@@ -54,7 +54,9 @@ class Part:
     scales: Mapping[str, float] = field(default_factory=dict)
 
 
-def equation_part(trial: Trial, coords: Mapping[str, Array], *, points: Array | None = None, scales: Mapping[str, float] | None = None) -> Part:
+def equation_part(
+    trial: Trial, coords: Mapping[str, Array], *, points: Array | None = None, scales: Mapping[str, float] | None = None
+) -> Part:
     """Return the residuals of a system's equations.
 
     Parameters
@@ -152,12 +154,17 @@ class ResidualLoss:
         if lacking := [c.name for c in trial.soft if c.name not in {p.name for p in parts}]:
             raise SolverError(expected("parts", [p.name for p in parts], f"one for every soft condition: {lacking}"))
         if not parts or start.shape != (trial.size,):
-            raise SolverError(expected("ResidualLoss", f"{len(parts)} parts, start {start.shape}", f"parts, ({trial.size},)"))
+            raise SolverError(
+                expected("ResidualLoss", f"{len(parts)} parts, start {start.shape}", f"parts, ({trial.size},)")
+            )
         for part in parts:
             if not all(np.all(np.isfinite(np.asarray(v))) for v in part.coords.values()):
                 raise SolverError(expected(f"points of {part.name}", "some that are not finite", "numbers"))
         self.space = Space({"weights": Var(("weight",), (trial.size,)), **{k: Var() for k in self.unknown}})
-        self.start: Tree = {"weights": np.asarray(start, float), **{k: np.asarray(v, float) for k, v in self.unknown.items()}}
+        self.start: Tree = {
+            "weights": np.asarray(start, float),
+            **{k: np.asarray(v, float) for k, v in self.unknown.items()},
+        }
         self.precision = str(trial.dtype).removeprefix("torch.")
         self._prepared = [trial.prepare(p.coords, p.wanted) for p in parts]
         self._factors = [self._roots(p, q) for p, q in zip(self.parts, self._prepared, strict=True)]
@@ -201,7 +208,9 @@ class ResidualLoss:
                 half = 0.5 * torch.stack([(r * r).sum() for r in rows.values()]).sum()
                 cotangent = torch.autograd.grad(half, [*leaves, *free], allow_unused=True)
                 value += float(half.detach())
-                stacked = torch.stack([torch.zeros_like(v) if g is None else g for g, v in zip(cotangent, values, strict=False)])
+                stacked = torch.stack(
+                    [torch.zeros_like(v) if g is None else g for g, v in zip(cotangent, values, strict=False)]
+                )
                 prepared.gradient(weights, block, memory, stacked, bar)
                 for slope, g in zip(slopes, cotangent[len(leaves) :], strict=True):
                     if g is not None:
@@ -236,7 +245,15 @@ class ResidualLoss:
         return torch.cat(residual).double().cpu().numpy(), torch.cat(rows).double().cpu().numpy()
 
     def _rows(
-        self, prepared: Prepared, block: slice, memory: list, weights: Tensor, r: Tensor, leaves: list[Tensor], params: Mapping[str, Tensor], free: list[Tensor]
+        self,
+        prepared: Prepared,
+        block: slice,
+        memory: list,
+        weights: Tensor,
+        r: Tensor,
+        leaves: list[Tensor],
+        params: Mapping[str, Tensor],
+        free: list[Tensor],
     ) -> Tensor:
         """Return the derivative of one residual at the points of a block."""
         count = len(r) // (block.stop - block.start)
@@ -244,7 +261,9 @@ class ResidualLoss:
         for piece in r.view(count, -1):
             row = weights.new_zeros(block.stop - block.start, self.space.size)
             slopes = torch.autograd.grad(piece.sum(), leaves, retain_graph=True, allow_unused=True)
-            stacked = torch.stack([torch.zeros_like(v) if g is None else g for g, v in zip(slopes, leaves, strict=True)])
+            stacked = torch.stack(
+                [torch.zeros_like(v) if g is None else g for g, v in zip(slopes, leaves, strict=True)]
+            )
             prepared.jacobian(weights, block, memory, stacked, row[:, : self.trial.size])
             for i, f in enumerate(free):
                 row[:, self.trial.size + i] = _forward_slope(piece, f)

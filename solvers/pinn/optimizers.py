@@ -95,5 +95,11 @@ def optimizer(method: str, loss: ResidualLoss, options: Mapping[str, Any]) -> So
     if method not in METHODS:
         raise SolverError(expected("method", repr(method), f"one of {', '.join(METHODS)}"))
     if loss.precision != "float64" and method not in ("adam", "soap"):
-        raise SolverError(expected(f"{method} in {loss.precision}", "single precision", "float64: second-order steps stop helping near 1e-4"))
+        raise SolverError(
+            expected(
+                f"{method} in {loss.precision}",
+                "single precision",
+                "float64: second-order steps stop helping near 1e-4",
+            )
+        )
     return METHODS[method](loss, **options)

@@ -188,7 +188,7 @@ def plain_loss(loss: ResidualLoss, weights: Tensor) -> Tensor:
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
     >>> loss = ResidualLoss(trial, [equation_part(trial, points)], trial.draw(np.random.default_rng(0)))
     >>> weights = torch.tensor(loss.start["weights"], requires_grad=True)
-    >>> bool(np.isclose(float(plain_loss(loss, weights)), loss.value(loss.start)))
+    >>> bool(np.isclose(plain_loss(loss, weights).item(), loss.value(loss.start)))
     True
     """
     if loss.unknown:

@@ -69,7 +69,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.refresh < 0:
-            raise SolverError(expected("Stage", f"steps {self.steps}, refresh {self.refresh}", "steps >= 1, refresh >= 0"))
+            raise SolverError(
+                expected("Stage", f"steps {self.steps}, refresh {self.refresh}", "steps >= 1, refresh >= 0")
+            )
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,9 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         if not legs or not legs[-1].kept or any(not leg.stages for leg in legs):
-            raise SolverError(expected("Trainer.legs", f"{len(legs)} legs", "some, each with stages, the last one kept"))
+            raise SolverError(
+                expected("Trainer.legs", f"{len(legs)} legs", "some, each with stages, the last one kept")
+            )
         self.legs, self.architecture, self.sampling, self.seeds = tuple(legs), architecture, sampling, Seeds(seed)
         self.scales, self.parts, self.soft_weight = dict(scales or {}), parts, soft_weight
         self.tolerance, self.dtype, self.device = tolerance, dtype, device
@@ -251,7 +255,11 @@ class Trainer:
         first = self.trial(0, ())
         for leg in legs:
             for stage in leg.stages:
-                optimizer(stage.method, self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe"))), stage.options)
+                optimizer(
+                    stage.method,
+                    self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe"))),
+                    stage.options,
+                )
 
     @property
     def name(self) -> str:
@@ -334,8 +342,12 @@ class Trainer:
 
     def pack(self, state: TrainingState) -> dict[str, Array]:
         """Return the whole state as arrays."""
-        out: dict[str, Array] = {k: np.asarray(getattr(state, k)) for k in ("leg", "stage", "step", "weights", "importance")}
-        out |= {f"points/{k}": v for k, v in state.points.items()} | {f"piece/{k}": w for k, w in enumerate(state.pieces)}
+        out: dict[str, Array] = {
+            k: np.asarray(getattr(state, k)) for k in ("leg", "stage", "step", "weights", "importance")
+        }
+        out |= {f"points/{k}": v for k, v in state.points.items()} | {
+            f"piece/{k}": w for k, w in enumerate(state.pieces)
+        }
         return out | {f"inner/{k}": v for k, v in state.optimizer.pack(state.inner).items()}
 
     def unpack(self, arrays: Mapping[str, Array]) -> TrainingState:
@@ -348,7 +360,9 @@ class Trainer:
         pieces = tuple(v for _, v in sorted(under("piece/").items(), key=lambda kv: int(kv[0])))
         points, importance, weights = under("points/"), arrays["importance"], arrays["weights"]
         method = self._optimizer(leg, stage, pieces, points, importance, weights)
-        return TrainingState(leg, stage, step, weights, points, importance, method.unpack(under("inner/")), pieces, method)
+        return TrainingState(
+            leg, stage, step, weights, points, importance, method.unpack(under("inner/")), pieces, method
+        )
 
     def _weights(self, state: TrainingState) -> Floats:
         return np.array(state.optimizer.pack(state.inner)["x"][: self.trial(state.leg, state.pieces).size])
@@ -393,7 +407,13 @@ class Trainer:
         return points, np.ones(len(next(iter(points.values()))))
 
     def _optimizer(
-        self, leg: int, stage: int, pieces: tuple[Floats, ...], points: Mapping[str, Floats], importance: Floats, weights: Floats
+        self,
+        leg: int,
+        stage: int,
+        pieces: tuple[Floats, ...],
+        points: Mapping[str, Floats],
+        importance: Floats,
+        weights: Floats,
     ) -> Solver[Any]:
         loss = self._loss(self.trial(leg, pieces), points, importance, weights)
         plan = self.legs[leg].stages[stage]

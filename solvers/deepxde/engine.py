@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array
 from retrodict.physics.system import Derivatives
-from retrodict.solvers.pinn.deepxde_conditions import SoftCondition, geometry_of, soft_conditions
-from retrodict.solvers.pinn.deepxde_fields import constrain, inputs_of, residual_of
-from retrodict.solvers.pinn.deepxde_optimizers import as_array, pack_optimizer, unpack_optimizer
+from retrodict.solvers.deepxde.conditions import SoftCondition, geometry_of, soft_conditions
+from retrodict.solvers.deepxde.fields import constrain, inputs_of, residual_of
+from retrodict.solvers.deepxde.optimizers import as_array, pack_optimizer, unpack_optimizer
 
 if TYPE_CHECKING:
-    from retrodict.solvers.pinn.deepxde_problem import DeepXDEProblem
+    from retrodict.solvers.deepxde.problem import DeepXDEProblem
 
 __all__ = ["Engine", "sample"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.system import Derivatives, Key
+from retrodict.solvers.deepxde.conditions import Axes
 from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
-from retrodict.solvers.pinn.deepxde_conditions import Axes
 from retrodict.solvers.pinn.features import Features
 
 __all__ = ["constrain", "derivatives_of", "inputs_of", "residual_of"]
@@ -42,7 +42,7 @@ def derivatives_of(
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> from retrodict.solvers.deepxde.session import session
     >>> x = torch.tensor([[3.0, 1.0]], requires_grad=True)  # space first, time last
     >>> with session("float32") as dde:
     ...     d = derivatives_of(dde, Axes(convection(1.0)), ["u"], [("u", "t", "x")], x, x[:, :1] ** 2 * x[:, 1:])
@@ -88,7 +88,7 @@ def residual_of(
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> from retrodict.solvers.deepxde.session import session
     >>> x = torch.tensor([[3.0, 1.0]], requires_grad=True)
     >>> with session("float32") as dde:
     ...     equations = residual_of(dde, Axes(convection(2.0)), {"c": torch.tensor(2.0)})
@@ -124,7 +124,7 @@ def constrain(net: Any, axes: Axes) -> int:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> from retrodict.solvers.deepxde.session import session
     >>> with session("float64") as dde:
     ...     net = dde.nn.FNN([3, 4, 1], "tanh", "Glorot normal")
     ...     inputs = constrain(net, Axes(convection(1.0)))

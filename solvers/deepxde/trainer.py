@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from retrodict.physics.spaces import Array
 from retrodict.solvers.base import Metrics, Status
-from retrodict.solvers.pinn.deepxde_engine import Engine, sample
-from retrodict.solvers.pinn.deepxde_problem import DeepXDEProblem
-from retrodict.solvers.pinn.deepxde_session import session
+from retrodict.solvers.deepxde.engine import Engine, sample
+from retrodict.solvers.deepxde.problem import DeepXDEProblem
+from retrodict.solvers.deepxde.session import session
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,7 +50,7 @@ class DeepXDETrainer:
     --------
     >>> from retrodict.physics.pde.convection import convection
     >>> from retrodict.solvers.iterate import iterate
-    >>> from retrodict.solvers.pinn.deepxde_problem import DeepXDESetup
+    >>> from retrodict.solvers.deepxde.problem import DeepXDESetup
     >>> setup = DeepXDESetup(width=4, depth=1, domain=20, boundary=8, initial=8, every=2)
     >>> result = iterate(DeepXDETrainer(DeepXDEProblem(convection(1.0), setup)), 3)
     >>> result.status.value, result.best["iteration"]

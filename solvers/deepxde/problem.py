@@ -11,8 +11,8 @@ import numpy as np
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.system import PDESystem
-from retrodict.solvers.pinn.deepxde_conditions import Axes
-from retrodict.solvers.pinn.deepxde_session import Precision
+from retrodict.solvers.deepxde.conditions import Axes
+from retrodict.solvers.deepxde.session import Precision
 
 __all__ = ["DeepXDEProblem", "DeepXDESetup", "Method"]
 

@@ -28,13 +28,13 @@ from retrodict.physics.system import (
     key,
     nested_derivatives,
 )
-from retrodict.solvers.pinn.affine import Affine, affine_parts, basis_derivatives
-from retrodict.solvers.pinn.box_series import Series
 from retrodict.solvers.pinn.loss import Residual
 from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.trial import Trial
 from retrodict.solvers.pinn.validation import validation_points
 from retrodict.solvers.pinn.windows import Piece, Window
+from retrodict.solvers.random_features.affine import Affine, affine_parts, basis_derivatives
+from retrodict.solvers.random_features.series import Series
 
 __all__ = ["LinearMarch", "Marched"]
 

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.system import Derivatives, Initial, Key, PDESystem, key
-from retrodict.solvers.pinn.affine import affine_parts, check_affine
-from retrodict.solvers.pinn.box_series import Axis, Series
 from retrodict.solvers.pinn.constraints import check_conditions, periodic_coords
 from retrodict.solvers.pinn.features import Features
-from retrodict.solvers.pinn.linear_march import LinearMarch, Marched
 from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.windows import Piece, evaluate
+from retrodict.solvers.random_features.affine import affine_parts, check_affine
+from retrodict.solvers.random_features.march import LinearMarch, Marched
+from retrodict.solvers.random_features.series import Axis, Series
 
 __all__ = ["LinearSolution", "LinearSolver", "solve_linear"]
 

@@ -12,13 +12,13 @@ from retrodict.physics.pde.convection import convection, gaussian, variable_conv
 from retrodict.physics.pde.quasilinear import QuasiLinear, conservative_diffusion, line, plane
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.system import Derivatives, Dirichlet, Initial, Neumann, Periodic, nested_derivatives
-from retrodict.solvers.pinn.affine import affine_parts, basis_derivatives, check_affine
-from retrodict.solvers.pinn.box_series import Axis, Series
 from retrodict.solvers.pinn.features import Features
 from retrodict.solvers.pinn.networks import Network
-from retrodict.solvers.pinn.random_features import LinearSolver, solve_linear
 from retrodict.solvers.pinn.trial import Trial
 from retrodict.solvers.pinn.validation import validation_residual
+from retrodict.solvers.random_features.affine import affine_parts, basis_derivatives, check_affine
+from retrodict.solvers.random_features.series import Axis, Series
+from retrodict.solvers.random_features.solver import LinearSolver, solve_linear
 from retrodict.solvers.reference.marching import convection_diffusion_variable, diffusion_variable
 from retrodict.solvers.reference.spectral import convection_diffusion
 

@@ -101,7 +101,7 @@ def geometry_of(dde: Any, axes: Axes) -> Any:
     Parameters
     ----------
     dde : module
-        From `retrodict.solvers.pinn.deepxde_session.session`.
+        From `retrodict.solvers.deepxde.session.session`.
     axes : Axes
         The box.
 
@@ -113,7 +113,7 @@ def geometry_of(dde: Any, axes: Axes) -> Any:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> from retrodict.solvers.deepxde.session import session
     >>> with session("float64") as dde:
     ...     dim = geometry_of(dde, Axes(convection(1.0))).dim
     >>> dim
@@ -161,7 +161,7 @@ def soft_conditions(dde: Any, axes: Axes, geometry: Any, hard: bool) -> list[Sof
     geometry : object
         From `geometry_of`.
     hard : bool
-        Leave out what `retrodict.solvers.pinn.deepxde_fields.constrain` satisfies.
+        Leave out what `retrodict.solvers.deepxde.fields.constrain` satisfies.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def soft_conditions(dde: Any, axes: Axes, geometry: Any, hard: bool) -> list[Sof
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.deepxde_session import session
+    >>> from retrodict.solvers.deepxde.session import session
     >>> axes = Axes(convection(1.0, 0.1))
     >>> with session("float64") as dde:
     ...     soft = soft_conditions(dde, axes, geometry_of(dde, axes), hard=False)

@@ -35,11 +35,11 @@ from retrodict.physics.system import (
 )
 from retrodict.solvers.base import Status
 from retrodict.solvers.checkpoint import CheckpointStore
+from retrodict.solvers.deepxde.engine import Engine, sample
+from retrodict.solvers.deepxde.fields import derivatives_of, inputs_of
+from retrodict.solvers.deepxde.session import load, session
+from retrodict.solvers.deepxde.training import DeepXDEProblem, DeepXDESetup, DeepXDETrainer, train_with_deepxde
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.pinn.deepxde import DeepXDEProblem, DeepXDESetup, DeepXDETrainer, train_with_deepxde
-from retrodict.solvers.pinn.deepxde_engine import Engine, sample
-from retrodict.solvers.pinn.deepxde_fields import derivatives_of, inputs_of
-from retrodict.solvers.pinn.deepxde_session import load, session
 from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.trial import Trial
 
@@ -364,7 +364,7 @@ from pathlib import Path
 from retrodict.physics.pde.convection import convection
 from retrodict.solvers.checkpoint import CheckpointStore
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.pinn.deepxde import DeepXDEProblem, DeepXDESetup, DeepXDETrainer
+from retrodict.solvers.deepxde.training import DeepXDEProblem, DeepXDESetup, DeepXDETrainer
 
 setup = DeepXDESetup("adam+l-bfgs", width=8, depth=2, domain=60, boundary=40, initial=30, every=5, switch=12)
 def perhaps_die(step, metrics):

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.system import PDESystem
 from retrodict.solvers.base import Metrics, Status
-from retrodict.solvers.pinn.deepxde_problem import DeepXDEProblem, DeepXDESetup
-from retrodict.solvers.pinn.deepxde_trainer import DeepXDEState, DeepXDETrainer
+from retrodict.solvers.deepxde.problem import DeepXDEProblem, DeepXDESetup
+from retrodict.solvers.deepxde.trainer import DeepXDEState, DeepXDETrainer
 
 if TYPE_CHECKING:
     import xarray as xr

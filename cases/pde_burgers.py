@@ -102,7 +102,10 @@ def _field(pieces: Sequence[Piece], grid: Mapping[str, Floats]) -> Floats:
 
 
 def _published_limit(config: Burgers, grid: Mapping[str, Floats]) -> Floats:
-    """Return what the published form converges to: ``w = e^(-nu t) sin X``, ``x = X + c t + (1 - e^(-nu t)) / nu sin X``."""
+    """Return what the published form converges to.
+
+    ``w = e^(-nu t) sin X`` at ``x = X + c t + (1 - e^(-nu t)) / nu sin X``.
+    """
     decay = np.exp(-config.nu * grid["t"])
     stretch = (1 - decay) / config.nu
     at = np.mod(grid["x"] - config.c * grid["t"], 2 * math.pi)
@@ -251,7 +254,8 @@ def _path_figure(data: xr.Dataset) -> Figure:
     norm = LogNorm(max(crowding.min(), 1e-4), crowding.max())
     for i in range(data.sizes["label"]):
         points = np.stack([data["path"].values[:, i], data["t"].values], -1)
-        line = LineCollection(np.stack([points[:-1], points[1:]], 1), cmap="viridis_r", norm=norm, linewidths=1.1)
+        segments = list(np.stack([points[:-1], points[1:]], 1))
+        line = LineCollection(segments, cmap="viridis_r", norm=norm, linewidths=1.1)
         line.set_array(crowding[:-1, i])
         ax.add_collection(line)
     ax.autoscale()
@@ -265,7 +269,7 @@ def _path_figure(data: xr.Dataset) -> Figure:
 case: Case[Burgers] = Case(
     name="pde-burgers",
     system="pde",
-    summary="A viscous shock on a stream by networks on labels with the exact Jacobian; the published form at its floor.",
+    summary="A viscous shock on a stream by networks on labels, with the exact Jacobian and without.",
     Config=Burgers,
     simulate=simulate,
     presets={

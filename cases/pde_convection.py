@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["Convection", "case"]
 
 Floats = NDArray[np.float64]
+
+
+_PEERS: tuple[tuple[str, Literal["adam", "l-bfgs"]], ...] = (
+    ("DeepXDE, Adam", "adam"),
+    ("DeepXDE, L-BFGS", "l-bfgs"),
+)
 
 
 class Convection(NetworkSettings):
@@ -95,11 +101,13 @@ def _by_features(config: Convection, grid: Mapping[str, Floats]) -> Floats:
 
 
 def _peers(config: Convection, grid: Mapping[str, Floats]) -> dict[str, Floats]:
+    from retrodict.solvers.deepxde.problem import DeepXDESetup
     from retrodict.solvers.deepxde.training import train_with_deepxde
 
     flat, out = {k: v.ravel() for k, v in grid.items()}, {}
-    for name, optimizer in (("DeepXDE, Adam", "adam"), ("DeepXDE, L-BFGS", "l-bfgs")):
-        found = train_with_deepxde(_system(config), optimizer=optimizer, seconds=config.peer_seconds, seed=config.seed)
+    for name, optimizer in _PEERS:
+        setup = DeepXDESetup(optimizer=optimizer, precision="float64", seed=config.seed)
+        found = train_with_deepxde(_system(config), setup, seconds=config.peer_seconds)
         out[name] = found.predict(flat)["u"].reshape(grid["t"].shape)
     return out
 
@@ -147,7 +155,7 @@ def checks(config: Convection, seeds: Seeds) -> Sequence[Check]:
 
     wave = Analytic(0.0, "exp(-nu t) sin(x - c t)")
     fast = config.model_copy(update={"speed": 100.0, "diffusivity": 0.0})
-    out = [
+    return [
         Check("network: relative error in space and time", network_error, wave, config.bar, max_abs, "1"),
         Check(
             "network: certified bound over true error",
@@ -182,13 +190,12 @@ def checks(config: Convection, seeds: Seeds) -> Sequence[Check]:
             "1",
         ),
     ]
-    return out
 
 
 case: Case[Convection] = Case(
     name="pde-convection",
     system="pde",
-    summary="Fast convection, where networks fail: time windows and quasi-Newton steps, random features, a certified bound.",
+    summary="Fast convection, where networks fail: windows, quasi-Newton steps, random features, a certified bound.",
     Config=Convection,
     simulate=simulate,
     presets={

@@ -1,4 +1,4 @@
-"""What the cases of PDE networks share: settings, a grid, one dataset of field, reference, error and bound, its figures."""
+"""What the cases of PDE networks share: settings, a grid, one dataset of field, error and bound, its figures."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def field_figure(data: xr.Dataset) -> Figure:
     shown = axes[0].imshow(data["reference"], cmap="RdBu_r", vmin=-peak, vmax=peak, **kind)
     figure.colorbar(shown, ax=axes[0], shrink=0.85, label="u")
     axes[0].set(title="reference", xlabel="x", ylabel="t")
-    errors = np.abs(data["field"] - data["reference"]).values
+    errors = np.abs((data["field"] - data["reference"]).values)
     low = max(1e-14 * peak, min(np.quantile(e[e > 0], 0.05) if (e > 0).any() else peak for e in errors))
     norm = LogNorm(low, max(float(errors.max()), 10 * low))
     for ax, name, error in zip(axes[1:], methods, errors, strict=True):
@@ -213,7 +213,7 @@ def bound_figure(data: xr.Dataset) -> Figure:
         curve = data["error"].sel({"method": name})
         ax.semilogy(data["t"][1:], np.maximum(curve[1:], 1e-16), color=colour, label=str(name))
     if "bound" in data:
-        finite = np.isfinite(data["bound"]) & (data["bound"] > 0) & (data["bound_t"] >= data["t"][1])
+        finite = np.isfinite(data["bound"].values) & (data["bound"] > 0) & (data["bound_t"] >= data["t"][1])
         ax.semilogy(
             data["bound_t"][finite],
             data["bound"][finite],

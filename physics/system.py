@@ -124,7 +124,7 @@ def nested_derivatives(field: Field, coords: Coords, wanted: Sequence[Key]) -> D
     """
     points = {k: v.detach().clone().requires_grad_() for k, v in coords.items()}
     known: dict[Key, Tensor] = {(k,): v for k, v in field(points).items()}
-    for target in sorted(map(lambda k: key(*k), wanted), key=len):
+    for target in sorted((key(*k) for k in wanted), key=len):
         for length in range(2, len(target) + 1):
             part = target[:length]
             if part not in known:

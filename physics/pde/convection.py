@@ -96,7 +96,8 @@ def variable_convection(
     Parameters
     ----------
     velocity, diffusivity, source : callable
-        ``(u, coords, params) -> Tensor``. For ``(k u_x)_x`` see `retrodict.physics.pde.quasilinear.conservative_diffusion`.
+        ``(u, coords, params) -> Tensor``. For ``(k u_x)_x`` see
+        `retrodict.physics.pde.quasilinear.conservative_diffusion`.
     initial : callable, optional
         Coordinates to the initial field; ``sin x`` unless given.
     coords : Space, optional

@@ -3,7 +3,7 @@
 Fields become functions of a label X and of t; the label's position is ``x = X + shift(X, t)`` with deformation
 ``F = dx/dX`` and ``J = det F``. The chain rule turns label derivatives into those in space,
 
-    grad_x w = F^-T grad_X w,    F^T (hess_x w) F = hess_X w - sum_k (dw/dx_k) hess_X x_k,    u_t = w_t - x_t . grad_x w,
+    grad_x w = F^-T grad_X w,  F^T (hess_x w) F = hess_X w - sum_k (dw/dx_k) hess_X x_k,  u_t = w_t - x_t . grad_x w,
 
 and the *original* residual is evaluated with them, so that any pair (x, w) that satisfies it is a solution, whatever
 moved the labels. Another equation, ``x_t = V``, moves them: with the velocity of the flow (Lagrangian), not at all
@@ -112,12 +112,13 @@ def spatial_derivatives(
 def _inverse(f: Tensor) -> Tensor:
     """Return ``G[a, i] = dX_a / dx_i``; small, so in closed form."""
     if f.shape[-1] == 1:
-        return 1.0 / f
+        return f.reciprocal()
     if f.shape[-1] == 2:
         (a, b), (c, e) = (f[..., 0, :].unbind(-1), f[..., 1, :].unbind(-1))
         det = a * e - b * c
         return torch.stack([torch.stack([e, -b], -1), torch.stack([-c, a], -1)], -2) / det[..., None, None]
-    return torch.linalg.inv(f)
+    inverse: Tensor = torch.linalg.inv(f)
+    return inverse
 
 
 def _contract(inverse: Tensor, by_label: list[Tensor]) -> list[Tensor]:
@@ -145,7 +146,8 @@ def _bend(
 class Lagrangian:
     """A quasi-linear system on labels, in the frame of its uniform stream.
 
-    The stream is removed exactly before anything else: training is the same, to the last bit, for every uniform velocity.
+    The stream is removed exactly before anything else: training is the same,
+    to the last bit, for every uniform velocity.
 
     Parameters
     ----------
@@ -337,7 +339,7 @@ def crowded(base: QuasiLinear, densest: float = 0.05, samples: int = 4096) -> di
 
 @dataclass(frozen=True)
 class LabelDiffusion(Lagrangian):
-    """The published form: second derivatives by the label, no Jacobian. Wrong wherever labels stretch; kept to show it."""
+    """The published form: second derivatives by the label, no Jacobian. Wrong where labels stretch; kept to show it."""
 
     def residuals(self, d: Derivatives, coords: Coords, params: Params) -> dict[str, Tensor]:
         """Return ``x_t - f`` and ``w_t - g w_XX - s``."""

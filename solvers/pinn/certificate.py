@@ -1,7 +1,8 @@
 """An upper bound on the error of a network, from its residual alone.
 
-For ``e = v - u`` the equation gives ``d|e|/dt <= G(t) |e| + |r(t)|`` in the norm of L2, where G comes with the system: 0
-for uniform convection and diffusion, half the largest compression for Burgers, the steepest source for reactions. Hence
+For ``e = v - u`` the equation gives ``d|e|/dt <= G(t) |e| + |r(t)|`` in the norm of L2, where G comes with the system:
+0 for uniform convection and diffusion, half the largest compression for Burgers, the steepest source for reactions.
+Hence
 
     |e(t)| <= exp(int_0^t G) ( |e(0)| + sum of jumps at seams + int_0^t exp(-int_0^s G) |r(s)| ds )
 
@@ -94,7 +95,9 @@ def certify(
     times, weights, sheets, jumps, leftover = [], [], [], [], 0.0
     for i, piece in enumerate(pieces):
         t, w, sheet, rest = _integrate(piece, accuracy, rounds)
-        times.append(t), weights.append(w), sheets.append(sheet)
+        times.append(t)
+        weights.append(w)
+        sheets.append(sheet)
         jumps.append(_jump(pieces[i - 1], piece) if i else _initial_error(piece))
         leftover += rest
     t = np.concatenate(times)
@@ -233,7 +236,7 @@ def _rows(
     weight = density.detach().double().cpu().numpy().reshape(shape) * volume
 
     def norm(values: torch.Tensor) -> Floats:
-        return np.sqrt(np.sum(weight * values.detach().double().cpu().numpy().reshape(shape) ** 2, 1))
+        return np.asarray(np.sqrt(np.sum(weight * values.detach().double().cpu().numpy().reshape(shape) ** 2, 1)))
 
     return norm(r), growth.double().cpu().numpy().reshape(shape).max(1), norm(d["u"])
 

@@ -81,7 +81,7 @@ def _rates(piece: Piece, count: int) -> tuple[Floats, Complexes]:
     params = {name: torch.tensor(v, dtype=torch.float64) for name, v in system.values.items()}
     zero = torch.zeros(1, dtype=torch.float64)
     nu = float(system.diffusivity(zero, {}, params)) if system.diffusivity else 0.0
-    return k, nu * k**2 + 1j * k * (system.values[system.streams[x]] if x in system.streams else 0.0)
+    return np.asarray(k, float), nu * k**2 + 1j * k * (system.values[system.streams[x]] if x in system.streams else 0.0)
 
 
 def _norm(piece: Piece, modes: Complexes) -> Floats:

@@ -21,7 +21,7 @@ from torch import Tensor
 from retrodict.solvers.pinn.activations import ACTIVATIONS
 from retrodict.solvers.pinn.networks import Network
 
-__all__ = ["JetNetwork", "closure", "partitions"]
+__all__ = ["JetNetwork", "Layer", "closure", "partitions"]
 
 Index = tuple[str, ...]
 
@@ -102,8 +102,18 @@ class _Product:
 
 
 @dataclass
-class _Layer:
-    """What the way back needs of a hidden layer."""
+class Layer:
+    """What the way back needs of a layer.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (channels, n, width in)
+        Jets that came in.
+    z : Tensor, shape (channels, n, width)
+        Jets before the activation.
+    slopes : list of Tensor
+        The activation and its derivatives at the values.
+    """
 
     inputs: Tensor
     z: Tensor
@@ -148,7 +158,7 @@ class JetNetwork:
         """Return the jets of the features, shape (channels, n, features)."""
         return torch.stack([self.network.features.derivative(coords, index) for index in self.indices])
 
-    def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, list[_Layer]]:
+    def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, list[Layer]]:
         """Return the jets of the outputs, and what `gradient` and `jacobian` need.
 
         Parameters
@@ -179,12 +189,12 @@ class JetNetwork:
                 for factor in p.factors[1:-1]:
                     product *= z[factor]
                 out[p.out].addcmul_(product, z[p.factors[-1]], value=p.count)
-            layers.append(_Layer(a, z, slopes))
+            layers.append(Layer(a, z, slopes))
             a = out
-        layers.append(_Layer(a, a, []))
+        layers.append(Layer(a, a, []))
         return _affine(a, *last), layers
 
-    def gradient(self, weights: Tensor, layers: list[_Layer], cotangent: Tensor, into: Tensor) -> None:
+    def gradient(self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor) -> None:
         """Add the gradient of ``sum(cotangent * values)`` to ``into``.
 
         Parameters
@@ -204,7 +214,7 @@ class JetNetwork:
             matrix.addmm_(bar.flatten(0, 1).T, layer.inputs.flatten(0, 1))
             bias.add_(bar[0].sum(0))
 
-    def jacobian(self, weights: Tensor, layers: list[_Layer], cotangent: Tensor, into: Tensor) -> None:
+    def jacobian(self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor) -> None:
         """Add, point by point, the gradient of ``sum(cotangent * values)`` to the rows of ``into``.
 
         Parameters
@@ -227,7 +237,7 @@ class JetNetwork:
             into[:, at : at + n * m] += block.flatten(1)
             into[:, at + n * m : at + n * (m + 1)] += bar[0]
 
-    def _back(self, weights: Tensor, layers: list[_Layer], cotangent: Tensor) -> Iterator[Tensor]:
+    def _back(self, weights: Tensor, layers: list[Layer], cotangent: Tensor) -> Iterator[Tensor]:
         """Yield the cotangents of the affine maps' results, last layer first."""
         matrices = [matrix for matrix, _ in self.network.split(weights)]
         bar = cotangent
@@ -236,7 +246,7 @@ class JetNetwork:
             bar = self._through(layer, (bar.flatten(0, 1) @ matrix).view(*bar.shape[:2], -1))
             yield bar
 
-    def _through(self, layer: _Layer, g: Tensor) -> Tensor:
+    def _through(self, layer: Layer, g: Tensor) -> Tensor:
         """Return the cotangent before an activation from the one behind it."""
         z, s = layer.z, layer.slopes
         bar = torch.mul(g, s[1])

@@ -1,7 +1,7 @@
 """Solutions on labels, seen at fixed points: which label is there, how dense labels are, and new labels.
 
-The label at a point is found with the network itself, by Newton steps that stay inside a bracket, so that no grid limits
-the accuracy. That needs labels that have not crossed: J > 0, which is checked.
+The label at a point is found with the network itself, by Newton steps that stay inside a bracket, so that no grid
+limits the accuracy. That needs labels that have not crossed: J > 0, which is checked.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from torch import Tensor
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array, Space, Tree, Var
 from retrodict.physics.system import Derivatives, Dirichlet, Initial, Key, Neumann
-from retrodict.solvers.pinn.trial import Prepared, Trial
+from retrodict.solvers.pinn.trial import Memory, Prepared, Trial
 
 __all__ = ["Part", "ResidualLoss", "condition_part", "equation_part"]
 
@@ -208,10 +208,7 @@ class ResidualLoss:
                 half = 0.5 * torch.stack([(r * r).sum() for r in rows.values()]).sum()
                 cotangent = torch.autograd.grad(half, [*leaves, *free], allow_unused=True)
                 value += float(half.detach())
-                stacked = torch.stack(
-                    [torch.zeros_like(v) if g is None else g for g, v in zip(cotangent, values, strict=False)]
-                )
-                prepared.gradient(weights, block, memory, stacked, bar)
+                prepared.gradient(weights, block, memory, _stacked(cotangent[: len(leaves)], leaves), bar)
                 for slope, g in zip(slopes, cotangent[len(leaves) :], strict=True):
                     if g is not None:
                         slope += g
@@ -241,18 +238,17 @@ class ResidualLoss:
                 leaves, each = self._residuals(part, prepared, block, values, params, roots)
                 for r in each.values():
                     residual.append(r.detach())
-                    rows.append(self._rows(prepared, block, memory, weights, r, leaves, params, free))
+                    rows.append(self._rows(prepared, block, memory, weights, r, leaves, free))
         return torch.cat(residual).double().cpu().numpy(), torch.cat(rows).double().cpu().numpy()
 
     def _rows(
         self,
         prepared: Prepared,
         block: slice,
-        memory: list,
+        memory: Memory,
         weights: Tensor,
         r: Tensor,
         leaves: list[Tensor],
-        params: Mapping[str, Tensor],
         free: list[Tensor],
     ) -> Tensor:
         """Return the derivative of one residual at the points of a block."""
@@ -261,10 +257,7 @@ class ResidualLoss:
         for piece in r.view(count, -1):
             row = weights.new_zeros(block.stop - block.start, self.space.size)
             slopes = torch.autograd.grad(piece.sum(), leaves, retain_graph=True, allow_unused=True)
-            stacked = torch.stack(
-                [torch.zeros_like(v) if g is None else g for g, v in zip(slopes, leaves, strict=True)]
-            )
-            prepared.jacobian(weights, block, memory, stacked, row[:, : self.trial.size])
+            prepared.jacobian(weights, block, memory, _stacked(slopes, leaves), row[:, : self.trial.size])
             for i, f in enumerate(free):
                 row[:, self.trial.size + i] = _forward_slope(piece, f)
             out.append(row)
@@ -287,6 +280,11 @@ class ResidualLoss:
             root = roots[block] * part.scales.get(name, 1.0)
             rows[name] = (r.view(-1, len(root)) * root).flatten()
         return leaves, rows
+
+
+def _stacked(slopes: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> Tensor:
+    """Return slopes as one tensor; what a residual does not depend on has none."""
+    return torch.stack([torch.zeros_like(v) if g is None else g for g, v in zip(slopes, leaves, strict=True)])
 
 
 def _forward_slope(piece: Tensor, scalar: Tensor) -> Tensor:

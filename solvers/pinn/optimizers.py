@@ -21,7 +21,7 @@ def _adam(loss: ResidualLoss, **options: Any) -> Solver[Any]:
 def _soap(loss: ResidualLoss, **options: Any) -> Solver[Any]:
     from retrodict.solvers.first_order import SOAP
 
-    return SOAP(loss, **options)
+    return SOAP(loss, **{"blocks": {"weights": loss.trial.matrices}, **options})
 
 
 def _lbfgs(loss: ResidualLoss, **options: Any) -> Solver[Any]:
@@ -39,7 +39,9 @@ def _ssbroyden(loss: ResidualLoss, **options: Any) -> Solver[Any]:
 def _levenberg_marquardt(loss: ResidualLoss, **options: Any) -> Solver[Any]:
     from retrodict.solvers.least_squares import LevenbergMarquardt
 
-    return LevenbergMarquardt(loss, **{"factorisation": "cholesky", "damping": 1.0, "tolerance": 1e-12, **options})
+    return LevenbergMarquardt(
+        loss, **{"factorisation": "cholesky", "damping": 1.0, "tolerance": 1e-12, "scale": "absolute", **options}
+    )
 
 
 def _gauss_newton(loss: ResidualLoss, **options: Any) -> Solver[Any]:

@@ -48,7 +48,9 @@ def periodic_polynomial(values: NDArray[np.float64], coord: str, bounds: tuple[f
     turn = 2 * np.pi / (high - low)
 
     def function(coords: Coords) -> Tensor:
-        out: Tensor = _Series.apply(turn * (coords[coord] - low), series, 0)
+        out: Tensor = _Series.apply(  # type: ignore[no-untyped-call]
+            turn * (coords[coord] - low), series, 0
+        )
         return out
 
     return function
@@ -72,4 +74,5 @@ class _Series(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        return grads[0] * _Series.apply(x, ctx.series, ctx.order + 1), None, None
+        slope: Tensor = _Series.apply(x, ctx.series, ctx.order + 1)  # type: ignore[no-untyped-call]
+        return grads[0] * slope, None, None

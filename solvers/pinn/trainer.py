@@ -3,8 +3,8 @@
 A plan is a sequence of legs. A leg trains one system on one window of time by some stages and starts from the weights
 of the leg before. Windows with hard continuity (time marching) are legs that are kept; a curriculum is legs on the same
 window, of which the last is kept. Optimisers are the general ones of `retrodict.solvers`, each over a `ResidualLoss`.
-Everything that a resumed run needs is in the state, points and curvature included: it equals an uninterrupted one to the
-last bit.
+Everything that a resumed run needs is in the state, points and curvature included: it equals an uninterrupted one to
+the last bit.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Trainer:
         self,
         legs: Sequence[Leg],
         architecture: Architecture,
-        sampling: Sampling = Sampling(),
+        sampling: Sampling | None = None,
         *,
         seed: int = 0,
         scales: Mapping[str, float] | None = None,
@@ -248,18 +248,19 @@ class Trainer:
             raise SolverError(
                 expected("Trainer.legs", f"{len(legs)} legs", "some, each with stages, the last one kept")
             )
-        self.legs, self.architecture, self.sampling, self.seeds = tuple(legs), architecture, sampling, Seeds(seed)
+        self.legs, self.architecture, self.seeds = tuple(legs), architecture, Seeds(seed)
+        self.sampling = sampling or Sampling()
         self.scales, self.parts, self.soft_weight = dict(scales or {}), parts, soft_weight
         self.tolerance, self.dtype, self.device = tolerance, dtype, device
         self._trials: dict[int, tuple[tuple[bytes, ...], Trial]] = {}
+        self._check_methods()
+
+    def _check_methods(self) -> None:
+        """Refuse unknown methods, and those that cannot treat the loss, before any work."""
         first = self.trial(0, ())
-        for leg in legs:
-            for stage in leg.stages:
-                optimizer(
-                    stage.method,
-                    self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe"))),
-                    stage.options,
-                )
+        loss = self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe")))
+        for stage in (stage for leg in self.legs for stage in leg.stages):
+            optimizer(stage.method, loss, stage.options)
 
     @property
     def name(self) -> str:

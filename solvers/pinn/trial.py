@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from math import comb, prod
 
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Coords, Derivatives, Key, PDESystem, key, nested_derivatives
+from retrodict.physics.system import Coords, Derivatives, Key, PDESystem, Value, key, nested_derivatives
 from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
 from retrodict.solvers.pinn.features import Features
-from retrodict.solvers.pinn.jets import JetNetwork, closure
+from retrodict.solvers.pinn.jets import JetNetwork, Layer, closure
 from retrodict.solvers.pinn.networks import Network
 
-__all__ = ["Prepared", "Trial", "separate_networks"]
+__all__ = ["Memory", "Prepared", "Trial", "separate_networks"]
+
+Memory = list[tuple[list[Layer], torch.Size]]
+"""What the way back needs, network by network."""
 
 _CACHE = 1_500_000
 """Bytes of one channel stack of a layer that a block of points may take: about the second-level cache."""
@@ -120,6 +124,15 @@ class Trial:
         """
         return np.concatenate([network.draw(rng) for network in self.networks])
 
+    @property
+    def matrices(self) -> list[tuple[slice, tuple[int, ...]]]:
+        """Where the matrix and the bias of every layer are in the flat vector, and their shapes."""
+        views, at = [], 0
+        for n, m in (layer for network in self.networks for layer in network.layers):
+            views += [(slice(at, at + n * m), (n, m)), (slice(at + n * m, at + n * (m + 1)), (n,))]
+            at += n * (m + 1)
+        return views
+
     def tensor(self, values: object) -> Tensor:
         """Return values in the precision and on the device of the trial."""
         return torch.as_tensor(values, dtype=self.dtype, device=self.device)
@@ -187,6 +200,10 @@ class Trial:
         return Derivatives({k: torch.cat([p[i] for p in parts]) for i, k in enumerate(prepared.wanted)})
 
 
+def _named(factor: Value, coords: Coords) -> dict[str, Tensor]:
+    return {"B": factor(coords)}
+
+
 class Prepared:
     """A trial at fixed points: inputs of the networks and the hard parts are computed once.
 
@@ -236,7 +253,7 @@ class Prepared:
             mine = [(i, k[1:]) for i, k in enumerate(self.wanted) if k[0] == name]
             parts = closure([index for _, index in mine])
             factor = self.trial.ansatz[name].factor
-            d = nested_derivatives(lambda c, f=factor: {"B": f(c)}, self.coords, [("B", *p) for p in parts])
+            d = nested_derivatives(partial(_named, factor), self.coords, [("B", *p) for p in parts])
             for i, index in mine:
                 for part in closure([index]):
                     value = d[("B", *part)].detach().to(self.trial.dtype)
@@ -248,7 +265,7 @@ class Prepared:
                         terms.append((i, channel[tuple(rest)], network.fields.index(name), count * value))
         return terms
 
-    def forward(self, weights: Tensor, block: slice) -> tuple[Tensor, list[list[object]]]:
+    def forward(self, weights: Tensor, block: slice) -> tuple[Tensor, Memory]:
         """Return the derivatives at some of the points, and what the way back needs.
 
         Parameters
@@ -265,25 +282,29 @@ class Prepared:
         memory : list
             For `gradient` and `jacobian`.
         """
-        out, memory = self._base[:, block].clone(), []
+        memory: Memory = []
+        out = self._base[:, block].clone()
         for jets, inputs, parts, own in zip(self._jets, self._inputs, self._parts, self.trial.slices, strict=True):
             values, layers = jets.forward(weights[own], inputs[:, block])
             for i, channel, field, factor in parts:
                 out[i].addcmul_(factor[block], values[channel, :, field])
-            memory.append([layers, values.shape])
+            memory.append((layers, values.shape))
         return out, memory
 
-    def gradient(self, weights: Tensor, block: slice, memory: list, cotangent: Tensor, into: Tensor) -> None:
+    def gradient(self, weights: Tensor, block: slice, memory: Memory, cotangent: Tensor, into: Tensor) -> None:
         """Add the gradient of ``sum(cotangent * values)`` to ``into``, shape (size,)."""
         for jets, own, (layers, bar) in self._split(block, memory, cotangent):
             jets.gradient(weights[own], layers, bar, into[own])
 
-    def jacobian(self, weights: Tensor, block: slice, memory: list, cotangent: Tensor, into: Tensor) -> None:
+    def jacobian(self, weights: Tensor, block: slice, memory: Memory, cotangent: Tensor, into: Tensor) -> None:
         """Add the gradient of each point's ``sum(cotangent * values)`` to the rows of ``into``, shape (n, size)."""
         for jets, own, (layers, bar) in self._split(block, memory, cotangent):
             jets.jacobian(weights[own], layers, bar, into[:, own])
 
-    def _split(self, block: slice, memory: list, cotangent: Tensor):
+    def _split(
+        self, block: slice, memory: Memory, cotangent: Tensor
+    ) -> Iterator[tuple[JetNetwork, slice, tuple[list[Layer], Tensor]]]:
+        """Yield, network by network, what its reverse pass needs."""
         for jets, parts, own, (layers, shape) in zip(self._jets, self._parts, self.trial.slices, memory, strict=True):
             bar = cotangent.new_zeros(shape)
             for i, channel, field, factor in parts:

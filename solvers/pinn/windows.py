@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -157,7 +158,11 @@ def continued(piece: Piece) -> dict[str, Callable[[Coords], Tensor]]:
         d = piece.trial.derivatives(piece.weights, coords, [key(f) for f in system.fields])
         return {f: periodic_polynomial(d[f].double().cpu().numpy(), x, bounds) for f in system.fields}
     weights = piece.trial.tensor(piece.weights)
-    return {name: lambda coords, name=name: piece.trial.fields(weights, coords)[name] for name in system.fields}
+    return {name: partial(_field, piece.trial, weights, name) for name in system.fields}
+
+
+def _field(trial: Trial, weights: Tensor, name: str, coords: Coords) -> Tensor:
+    return trial.fields(weights, coords)[name]
 
 
 def evaluate(pieces: Sequence[Piece], coords: Mapping[str, NDArray[np.float64]], wanted: Sequence[Key]) -> Derivatives:

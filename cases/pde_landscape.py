@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import field_validator
@@ -116,7 +116,7 @@ def _stacked(dim: str, values: Sequence[Any], parts: Sequence[xr.Dataset]) -> xr
     """Return data along a new dimension, NaN where spectra are of several lengths."""
     import xarray as xr
 
-    return cast("xr.Dataset", xr.concat(parts, xr.Variable(dim, list(values)), join="outer"))
+    return xr.concat(parts, xr.Variable(dim, list(values)), join="outer")
 
 
 def _widths(config: Landscapes) -> xr.Dataset:
@@ -399,7 +399,7 @@ def _surfaces(data: xr.Dataset, equation: str, scale: str = "unit") -> Figure:
     from retrodict.cases.plots import canvas
 
     runs = _runs(data, equation)
-    figure, axes = canvas(2, len(runs), 2.25 * len(runs) + 1.0, 5.6)
+    figure, axes = canvas(2, len(runs), 2.25 * len(runs) + 1.0, 5.2)
     for row, name, label in zip(
         axes, ("log_ratio", "loss"), ("log₁₀ (loss / loss at the centre)", "log₁₀ loss"), strict=True
     ):
@@ -418,7 +418,9 @@ def _surfaces(data: xr.Dataset, equation: str, scale: str = "unit") -> Figure:
     for ax, (_, one) in zip(axes[1], runs, strict=True):
         center, bend, negative = (float(one[k]) for k in ("center", "lambda_1", "negative"))
         convex = float(one["convexity"].sel(scale=scale))
-        text = f"centre {center:.0e}, λ₁ = {bend:.0e}\nconvex {convex:.0%}, |λmin|/λ₁ ≥ {negative:.0e}"
+        text = f"centre {center:.0e}, λ₁ = {bend:.0e}\nconvex {convex:.0%}, |λmin|/λ₁ ≥ {negative:.0e}".replace(
+            "0e+00", "0"
+        )
         ax.set_xlabel(f"step along v₁\n{text}", fontsize=8.5)
     return figure
 

@@ -66,12 +66,16 @@ def convection(c: float, nu: float = 0.0, *, initial: Value | None = None, coord
     tensor([1.])
     """
 
+    box = line(2 * math.pi) if coords is None else coords
+    since = box["t"].bounds[0]
+
     def wave(at: Coords) -> dict[str, Tensor]:
-        return {"u": torch.exp(-nu * at["t"]) * torch.sin(at["x"] - c * at["t"])}
+        t = at["t"] - since
+        return {"u": torch.exp(-nu * t) * torch.sin(at["x"] - c * t)}
 
     return QuasiLinear(
         "convection",
-        line(2 * math.pi) if coords is None else coords,
+        box,
         initial or (lambda at: torch.sin(at["x"])),
         {"c": c, "nu": nu} if nu else {"c": c},
         streams={"x": "c"},

@@ -320,6 +320,8 @@ def crowded(base: QuasiLinear, densest: float = 0.05, samples: int = 4096) -> di
     if len(base.space) != 1 or not 0 < densest < 1:
         raise SolverError(expected("crowded", f"{len(base.space)} dimensions, densest {densest}", "one, in (0, 1)"))
     (x,) = base.space
+    if x not in base.velocity:
+        raise SolverError(expected("crowded", "a flow that compresses nowhere", "one that steepens"))
     still = base.seen_from({k: base.values[c] for k, c in base.streams.items()})
     since = base.coords["t"].bounds[0]
     params = {k: torch.tensor(v, dtype=torch.float64) for k, v in still.values.items()}

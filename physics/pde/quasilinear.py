@@ -121,7 +121,7 @@ class QuasiLinear:
     Raises
     ------
     SolverError
-        If a stream or velocity names no space coordinate, or a stream has no value.
+        If a stream or velocity names no space coordinate, or a stream has no value or shares its coefficient.
 
     Examples
     --------
@@ -152,6 +152,10 @@ class QuasiLinear:
                 raise SolverError(expected(f"{self.name}.{where}", strange, f"space coordinates among {self.space}"))
         if missing := sorted(set(self.streams.values()) - set(self.values)):
             raise SolverError(expected(f"{self.name}.values", sorted(self.values), f"a value of {missing}"))
+        if len(set(self.streams.values())) < len(self.streams):
+            raise SolverError(
+                expected(f"{self.name}.streams", dict(self.streams), "a coefficient of its own for each stream")
+            )
 
     @property
     def space(self) -> tuple[str, ...]:
@@ -214,7 +218,7 @@ class QuasiLinear:
     def seen_from(self, frame: Mapping[str, float]) -> QuasiLinear:
         """Return the equation in coordinates that move uniformly.
 
-        Coefficients, initial field and exact solution are functions of ``x + V (t - t0)`` there; a stream that equals
+        Coefficients, data on faces and exact solution are functions of ``x + V (t - t0)`` there; a stream that equals
         the frame's velocity is gone without a trace.
 
         Parameters
@@ -248,6 +252,9 @@ class QuasiLinear:
         def moved(c: Coefficient) -> Coefficient:
             return lambda u, coords, params: c(u, rest(coords), params)
 
+        def face(c: Dirichlet | Neumann | Periodic) -> Dirichlet | Neumann | Periodic:
+            return c if isinstance(c, Periodic) else replace(c, value=lambda coords: c.value(rest(coords)))
+
         exact, growth, values = self.exact, self.growth, dict(self.values)
         velocity = {x: moved(f) for x, f in self.velocity.items()}
         for x, v in moving.items():
@@ -266,6 +273,7 @@ class QuasiLinear:
             diffusivity=self.diffusivity and moved(self.diffusivity),
             source=self.source and moved(self.source),
             growth=growth and (lambda d, coords, params: growth(d, rest(coords), params)),
+            boundary=self.boundary and tuple(face(c) for c in self.boundary),
             exact=exact and (lambda coords: exact(rest(coords))),
         )
 

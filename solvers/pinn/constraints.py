@@ -141,7 +141,10 @@ class Ansatz:
             a = self._built(coords, faces, None) + start.value(under)
             if faces:
                 a = a - self._built(under, faces, None)
-            return a if start.rate is None else a + (coords[start.time] - under[start.time]) * start.rate(under)
+            if start.rate is None:
+                return a
+            missing = start.rate(under) - self._rate(under, faces, start.time)
+            return a + (coords[start.time] - under[start.time]) * missing
         if not faces:
             return torch.zeros_like(next(iter(coords.values())))
         (coord, sides), rest = faces[-1], faces[:-1]
@@ -153,6 +156,12 @@ class Ansatz:
             blend = torch.ones_like(share) if len(sides) == 1 else (1 - share if side == "lower" else share)
             a = a + blend * (value(on) - self._built(on, rest, None))
         return a
+
+    def _rate(self, under: Coords, faces: list[tuple[str, dict[str, Value]]], time: str) -> Tensor:
+        """Return the rate at which the faces' part begins."""
+        with torch.enable_grad():
+            t = under[time].detach().clone().requires_grad_()
+            return _slope(self._built({**under, time: t}, faces, None), t)
 
     def factor(self, coords: Coords) -> Tensor:
         """Return B, shape (n,): zero on the faces of the conditions, positive inside.
@@ -192,8 +201,9 @@ def check_conditions(system: PDESystem, tolerance: float = 1e-9) -> None:
     Raises
     ------
     SolverError
-        If initial data of a periodic system differ at the ends of the period, initial and boundary data disagree where
-        they meet, data are not finite, or a coordinate is bounded by conditions and periodic at once.
+        If data of a periodic system differ at the ends of the period, initial and boundary data disagree where they
+        meet, data are not finite, a coordinate is bounded by conditions and periodic at once, or a condition is stated
+        twice or on what the system has not.
 
     Examples
     --------
@@ -203,12 +213,34 @@ def check_conditions(system: PDESystem, tolerance: float = 1e-9) -> None:
         ...
     retrodict.physics.errors.SolverError: initial u: got a jump of 6.28 across the period of x, expected periodic data
     """
+    _check_names(system)
     periodic = periodic_coords(system.conditions)
     if clash := [c.name for c in system.conditions if isinstance(c, (Dirichlet, Neumann)) and c.coord in periodic]:
         raise SolverError(expected("conditions", clash, f"none on a periodic coordinate ({', '.join(periodic)})"))
     for condition in system.conditions:
         if not isinstance(condition, Periodic):
             _check_data(system, condition, periodic, tolerance)
+
+
+def _check_names(system: PDESystem) -> None:
+    """Refuse what an ansatz or a loss would pass over without a word."""
+    seen = set()
+    for c in system.conditions:
+        coord = c.coord if isinstance(c, Periodic) else c.face[0]
+        if coord not in system.coords:
+            raise SolverError(expected(c.name, f"coordinate {coord!r}", f"one of {list(system.coords)}"))
+        if not isinstance(c, Periodic) and c.field not in system.fields:
+            raise SolverError(expected(c.name, f"field {c.field!r}", f"one of {list(system.fields)}"))
+        if c.name in seen:
+            raise SolverError(expected("conditions", f"{c.name!r} twice", "each condition once"))
+        seen.add(c.name)
+
+
+def _slope(value: Tensor, coordinate: Tensor) -> Tensor:
+    if not value.requires_grad:
+        return torch.zeros_like(coordinate)
+    found = torch.autograd.grad(value.sum(), coordinate, create_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(coordinate) if found is None else found
 
 
 def _check_data(
@@ -222,27 +254,44 @@ def _check_data(
     flat = {c: m.flatten() for c, m in zip(free, mesh, strict=True)}
     count = len(next(iter(flat.values()))) if flat else 1
     face = {c: flat.get(c, torch.full((count,), edge, dtype=torch.float64)) for c in system.coords}
-    data = condition.value(face).detach()
-    if not bool(torch.isfinite(data).all()):
-        raise SolverError(expected(condition.name, "data that are not finite", "numbers"))
-    scale = float(data.abs().max()) or 1.0
-    for c in periodic:
-        if c == coord:
-            continue
-        low, high = (_at(system.coords, face, c, s) for s in (0, 1))
-        jump = float((condition.value(high) - condition.value(low)).detach().abs().max())
-        if jump > tolerance * scale:
-            raise SolverError(
-                expected(condition.name, f"a jump of {jump:.3g} across the period of {c}", "periodic data")
-            )
-    if isinstance(condition, Initial):
+    for value in _data(condition):
+        data = value(face).detach()
+        if not bool(torch.isfinite(data).all()):
+            raise SolverError(expected(condition.name, "data that are not finite", "numbers"))
+        scale = float(data.abs().max()) or 1.0
+        for c in periodic:
+            if c == coord:
+                continue
+            low, high = (_at(system.coords, face, c, s) for s in (0, 1))
+            jump = float((value(high) - value(low)).detach().abs().max())
+            if jump > tolerance * scale:
+                raise SolverError(
+                    expected(condition.name, f"a jump of {jump:.3g} across the period of {c}", "periodic data")
+                )
+    if not isinstance(condition, Neumann):
         for other in system.conditions:
-            if isinstance(other, Dirichlet) and other.field == condition.field:
+            if isinstance(other, Dirichlet) and other.field == condition.field and other.coord != coord:
                 corner = _at(system.coords, face, other.coord, 0 if other.side == "lower" else 1)
-                gap = float((condition.value(corner) - other.value(corner)).detach().abs().max())
-                if gap > 1e-3 * scale:
-                    where = f"{condition.name} and {other.name}"
-                    raise SolverError(expected(where, f"a gap of {gap:.3g} where they meet", "data that agree"))
+                for value, meets in zip(_data(condition), (other.value, _rate_of(other.value, coord)), strict=False):
+                    pair = value(corner).detach(), meets(corner).detach()
+                    gap, scale = float((pair[0] - pair[1]).abs().max()), float(value(face).detach().abs().max()) or 1.0
+                    if gap > 1e-3 * scale:
+                        where = f"{condition.name} and {other.name}"
+                        raise SolverError(expected(where, f"a gap of {gap:.3g} where they meet", "data that agree"))
+
+
+def _data(condition: Initial | Dirichlet | Neumann) -> tuple[Value, ...]:
+    """Return the value of a condition, and the rate behind it where there is one."""
+    rate = condition.rate if isinstance(condition, Initial) else None
+    return (condition.value,) if rate is None else (condition.value, rate)
+
+
+def _rate_of(value: Value, time: str) -> Value:
+    def rate(coords: Coords) -> Tensor:
+        t = coords[time].detach().clone().requires_grad_()
+        return _slope(value({**coords, time: t}), t)
+
+    return rate
 
 
 def _at(coords: Space, face: Mapping[str, Tensor], coord: str, side: int) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ and needs memory for all of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,10 @@ from torch import Tensor
 from retrodict.solvers.pinn.activations import ACTIVATIONS
 from retrodict.solvers.pinn.networks import Network
 
-__all__ = ["JetNetwork", "Layer", "closure", "partitions"]
+__all__ = ["Index", "JetNetwork", "Layer", "closure", "partitions"]
 
 Index = tuple[str, ...]
+"""Coordinates that something is differentiated by, sorted."""
 
 
 def closure(indices: Sequence[Index]) -> tuple[Index, ...]:
@@ -90,11 +91,12 @@ def _blocks(items: list[int]) -> Iterator[list[list[int]]]:
 
 @dataclass(frozen=True)
 class _Product:
-    """A term ``count s^(order) prod z[factors]`` of channel ``out``, of two factors or more."""
+    """A term ``count s^(order) prod z[factors]`` of channel ``out``, of two factors or more; times a coefficient."""
 
     out: int
     count: float
     factors: tuple[int, ...]
+    coefficient: int | None = None
 
     @property
     def order(self) -> int:
@@ -129,6 +131,10 @@ class JetNetwork:
         The network.
     indices : sequence of tuple of str
         Derivatives wanted; `indices` of the object are their closure and the order of the channels.
+    combined : sequence of tuple of str, optional
+        Derivatives of which only one linear combination is wanted, with coefficients that are known at the points: it
+        takes one more channel, where each alone would take its own. A sum of derivatives passes an affine map as each
+        of them does, and only the parts of higher orders need the others.
 
     Examples
     --------
@@ -142,23 +148,50 @@ class JetNetwork:
     torch.Size([3, 7, 1])
     """
 
-    def __init__(self, network: Network, indices: Sequence[Index]) -> None:
-        self.network, self.indices = network, closure(indices)
+    def __init__(self, network: Network, indices: Sequence[Index], combined: Sequence[Index] = ()) -> None:
+        needed = [part for index in combined for blocks in partitions(index) if len(blocks) > 1 for part in blocks]
+        self.network, self.indices, self.combined = network, closure([*indices, *needed]), tuple(combined)
         self._act = ACTIVATIONS[network.activation].derivatives
         channel = {index: i for i, index in enumerate(self.indices)}
+        places = [(channel[index], index, None) for index in self.indices]
+        places += [(len(channel), index, k) for k, index in enumerate(self.combined)]
         self._products = [
-            _Product(channel[index], float(count), tuple(channel[b] for b in blocks))
-            for index in self.indices
+            _Product(out, float(count), tuple(channel[b] for b in blocks), coefficient)
+            for out, index, coefficient in places
             for blocks, count in partitions(index).items()
             if len(blocks) > 1
         ]
-        self._order = max((len(i) for i in self.indices), default=0)
+        self._order = max((len(i) for i in (*self.indices, *self.combined)), default=0)
 
-    def inputs(self, coords: dict[str, Tensor]) -> Tensor:
-        """Return the jets of the features, shape (channels, n, features)."""
-        return torch.stack([self.network.features.derivative(coords, index) for index in self.indices])
+    @property
+    def channels(self) -> int:
+        """Number of channels; the combination, if there is one, is the last."""
+        return len(self.indices) + bool(self.combined)
 
-    def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, list[Layer]]:
+    def inputs(self, coords: Mapping[str, Tensor], coefficients: Tensor | None = None) -> Tensor:
+        """Return the jets of the features, shape (channels, n, features).
+
+        Parameters
+        ----------
+        coords : Mapping of str to Tensor
+            Points, each of shape (n,).
+        coefficients : Tensor, shape (len(combined), n), optional
+            Of the combination.
+
+        Returns
+        -------
+        Tensor
+            Constant for fixed points.
+        """
+        parts = [self.network.features.derivative(coords, index) for index in self.indices]
+        if coefficients is not None:
+            mixed = [self.network.features.derivative(coords, index) for index in self.combined]
+            parts.append(torch.einsum("kn,knf->nf", coefficients, torch.stack(mixed)))
+        return torch.stack(parts)
+
+    def forward(
+        self, weights: Tensor, inputs: Tensor, coefficients: Tensor | None = None
+    ) -> tuple[Tensor, list[Layer]]:
         """Return the jets of the outputs, and what `gradient` and `jacobian` need.
 
         Parameters
@@ -167,6 +200,8 @@ class JetNetwork:
             Weights of the network.
         inputs : Tensor, shape (channels, n, features)
             See `inputs`.
+        coefficients : Tensor, shape (len(combined), n), optional
+            Of the combination.
 
         Returns
         -------
@@ -188,13 +223,17 @@ class JetNetwork:
                 product = slopes[p.order] * z[p.factors[0]]
                 for factor in p.factors[1:-1]:
                     product *= z[factor]
+                if p.coefficient is not None and coefficients is not None:
+                    product *= coefficients[p.coefficient, :, None]
                 out[p.out].addcmul_(product, z[p.factors[-1]], value=p.count)
             layers.append(Layer(a, z, slopes))
             a = out
         layers.append(Layer(a, a, []))
         return _affine(a, *last), layers
 
-    def gradient(self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor) -> None:
+    def gradient(
+        self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor, coefficients: Tensor | None = None
+    ) -> None:
         """Add the gradient of ``sum(cotangent * values)`` to ``into``.
 
         Parameters
@@ -207,14 +246,21 @@ class JetNetwork:
             Of the values.
         into : Tensor, shape (size,)
             What is added to.
+        coefficients : Tensor, shape (len(combined), n), optional
+            As in `forward`.
         """
         for (matrix, bias), layer, bar in zip(
-            reversed(self.network.split(into)), reversed(layers), self._back(weights, layers, cotangent), strict=True
+            reversed(self.network.split(into)),
+            reversed(layers),
+            self._back(weights, layers, cotangent, coefficients),
+            strict=True,
         ):
             matrix.addmm_(bar.flatten(0, 1).T, layer.inputs.flatten(0, 1))
             bias.add_(bar[0].sum(0))
 
-    def jacobian(self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor) -> None:
+    def jacobian(
+        self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor, coefficients: Tensor | None = None
+    ) -> None:
         """Add, point by point, the gradient of ``sum(cotangent * values)`` to the rows of ``into``.
 
         Parameters
@@ -227,42 +273,56 @@ class JetNetwork:
             Of the values.
         into : Tensor, shape (n, size)
             What is added to.
+        coefficients : Tensor, shape (len(combined), n), optional
+            As in `forward`.
         """
         at = self.network.size
         for (n, m), layer, bar in zip(
-            reversed(self.network.layers), reversed(layers), self._back(weights, layers, cotangent), strict=True
+            reversed(self.network.layers),
+            reversed(layers),
+            self._back(weights, layers, cotangent, coefficients),
+            strict=True,
         ):
             at -= n * (m + 1)
             block = torch.bmm(bar.permute(1, 2, 0), layer.inputs.transpose(0, 1))
             into[:, at : at + n * m] += block.flatten(1)
             into[:, at + n * m : at + n * (m + 1)] += bar[0]
 
-    def _back(self, weights: Tensor, layers: list[Layer], cotangent: Tensor) -> Iterator[Tensor]:
+    def _back(
+        self, weights: Tensor, layers: list[Layer], cotangent: Tensor, coefficients: Tensor | None
+    ) -> Iterator[Tensor]:
         """Yield the cotangents of the affine maps' results, last layer first."""
         matrices = [matrix for matrix, _ in self.network.split(weights)]
         bar = cotangent
         yield bar
         for matrix, layer in zip(reversed(matrices[1:]), reversed(layers[:-1]), strict=True):
-            bar = self._through(layer, (bar.flatten(0, 1) @ matrix).view(*bar.shape[:2], -1))
+            bar = self._through(layer, (bar.flatten(0, 1) @ matrix).view(*bar.shape[:2], -1), coefficients)
             yield bar
 
-    def _through(self, layer: Layer, g: Tensor) -> Tensor:
+    def _through(self, layer: Layer, g: Tensor, coefficients: Tensor | None) -> Tensor:
         """Return the cotangent before an activation from the one behind it."""
         z, s = layer.z, layer.slopes
         bar = torch.mul(g, s[1])
         if len(z) > 1:
-            bar[0].addcmul_(s[2], (g[1:] * z[1:]).sum(0))
+            total = g[1] * z[1]
+            for channel in range(2, len(z)):
+                total.addcmul_(g[channel], z[channel])
+            bar[0].addcmul_(s[2], total)
         for p in self._products:
             rest = g[p.out] if p.count == 1.0 else g[p.out] * p.count
+            if p.coefficient is not None and coefficients is not None:
+                rest = rest * coefficients[p.coefficient, :, None]
             if p.order == 2:
                 i, j = p.factors
-                lower = rest * s[2]
                 if i == j:
-                    bar[i].addcmul_(lower, z[i], value=2.0)
+                    rest = rest * z[i]
+                    bar[i].addcmul_(rest, s[2], value=2.0)
+                    bar[0].addcmul_(rest.mul_(z[i]), s[3])
                 else:
+                    lower = rest * s[2]
                     bar[i].addcmul_(lower, z[j])
                     bar[j].addcmul_(lower, z[i])
-                bar[0].addcmul_(rest * s[3], z[i] * z[j])
+                    bar[0].addcmul_(rest * s[3], z[i] * z[j])
                 continue
             for leave in range(p.order):
                 product = rest * s[p.order]

@@ -18,7 +18,9 @@ from torch import Tensor
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array, Space, Tree, Var
 from retrodict.physics.system import Derivatives, Dirichlet, Initial, Key, Neumann
-from retrodict.solvers.pinn.trial import Memory, Prepared, Trial
+from retrodict.solvers.pinn.linear_part import linear_part
+from retrodict.solvers.pinn.prepared import Memory, Prepared
+from retrodict.solvers.pinn.trial import Trial
 
 __all__ = ["Part", "ResidualLoss", "condition_part", "equation_part"]
 
@@ -166,11 +168,17 @@ class ResidualLoss:
             **{k: np.asarray(v, float) for k, v in self.unknown.items()},
         }
         self.precision = str(trial.dtype).removeprefix("torch.")
-        self._prepared = [trial.prepare(p.coords, p.wanted) for p in parts]
-        self._factors = [self._roots(p, q) for p, q in zip(self.parts, self._prepared, strict=True)]
         self._known = {k: trial.tensor(v) for k, v in trial.system.values.items()}
+        self._prepared = [self._prepare(part) for part in parts]
+        self._factors = [self._roots(p, q) for p, q in zip(self.parts, self._prepared, strict=True)]
         self._last: tuple[bytes, float, NDArray[np.float64]] | None = None
         self.evaluations = 0
+
+    def _prepare(self, part: Part) -> Prepared:
+        """Return the part's derivatives at its points; those that enter linearly are combined."""
+        coords = {k: self.trial.tensor(v) for k, v in part.coords.items()}
+        mixed = linear_part(part.residual, part.wanted, coords, self._known, tuple(self.unknown))
+        return self.trial.prepare(coords, [k for k in part.wanted if k not in mixed], mixed)
 
     def _roots(self, part: Part, prepared: Prepared) -> Tensor:
         """Return the square roots of the points' weights, so that the sum of squares is the weighted mean."""
@@ -273,10 +281,14 @@ class ResidualLoss:
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Return the leaves of the pointwise graph and the weighted residuals behind it."""
         leaves = [v.detach().requires_grad_() for v in values]
-        d = Derivatives(dict(zip(prepared.wanted, leaves, strict=True)))
+        named = dict(zip(prepared.wanted, leaves, strict=False))
+        named |= {k: torch.zeros_like(values[0]) for k in prepared.combined}
+        d = Derivatives(named)
         coords = {k: v[block] for k, v in prepared.coords.items()}
         rows = {}
         for name, r in part.residual(d, coords, params).items():
+            if prepared.combined:  # the one equation is linear in what was combined, and that is the last row
+                r = r + leaves[-1]
             root = roots[block] * part.scales.get(name, 1.0)
             rows[name] = (r.view(-1, len(root)) * root).flatten()
         return leaves, rows

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import comb, prod
 
 import numpy as np
 import torch
@@ -13,19 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Coords, Derivatives, Key, PDESystem, Value, key, nested_derivatives
+from retrodict.physics.system import Coords, Derivatives, Key, PDESystem, key
 from retrodict.solvers.pinn.constraints import Ansatz, check_conditions, hard_and_soft, periodic_coords
 from retrodict.solvers.pinn.features import Features
-from retrodict.solvers.pinn.jets import JetNetwork, Layer, closure
 from retrodict.solvers.pinn.networks import Network
+from retrodict.solvers.pinn.prepared import Prepared
 
-__all__ = ["Memory", "Prepared", "Trial", "separate_networks"]
-
-Memory = list[tuple[list[Layer], torch.Size]]
-"""What the way back needs, network by network."""
-
-_CACHE = 1_500_000
-"""Bytes of one channel stack of a layer that a block of points may take: about the second-level cache."""
+__all__ = ["Trial", "separate_networks"]
 
 
 def separate_networks(
@@ -160,7 +152,9 @@ class Trial:
                 out[name] = self.ansatz[name].base(coords) + self.ansatz[name].factor(coords) * values[:, i]
         return {name: out[name] for name in self.system.fields}
 
-    def prepare(self, coords: Mapping[str, object], wanted: Sequence[Key]) -> Prepared:
+    def prepare(
+        self, coords: Mapping[str, object], wanted: Sequence[Key], combined: Mapping[Key, Tensor] | None = None
+    ) -> Prepared:
         """Return what does not depend on the weights, for a set of points.
 
         Parameters
@@ -169,13 +163,15 @@ class Trial:
             Points, each of shape (n,).
         wanted : sequence of Key
             Derivatives wanted.
+        combined : Mapping of Key to Tensor, optional
+            Derivatives of one field of which only the sum with these coefficients, each of shape (n,), is wanted.
 
         Returns
         -------
         Prepared
             Evaluates them for any weights.
         """
-        return Prepared(self, {k: self.tensor(v) for k, v in coords.items()}, [key(*k) for k in wanted])
+        return Prepared(self, {k: self.tensor(v) for k, v in coords.items()}, [key(*k) for k in wanted], combined)
 
     def derivatives(self, weights: object, coords: Mapping[str, object], wanted: Sequence[Key]) -> Derivatives:
         """Return derivatives of the fields at points, each of shape (n,).
@@ -198,115 +194,3 @@ class Trial:
         w = self.tensor(weights)
         parts = [prepared.forward(w, block)[0] for block in prepared.blocks]
         return Derivatives({k: torch.cat([p[i] for p in parts]) for i, k in enumerate(prepared.wanted)})
-
-
-def _named(factor: Value, coords: Coords) -> dict[str, Tensor]:
-    return {"B": factor(coords)}
-
-
-class Prepared:
-    """A trial at fixed points: inputs of the networks and the hard parts are computed once.
-
-    Parameters
-    ----------
-    trial : Trial
-        What to evaluate.
-    coords : Mapping of str to Tensor
-        Points, each of shape (n,).
-    wanted : sequence of Key
-        Canonical keys.
-    """
-
-    def __init__(self, trial: Trial, coords: Mapping[str, Tensor], wanted: Sequence[Key]) -> None:
-        self.trial, self.wanted = trial, tuple(wanted)
-        self.coords = {k: coords[k] for k in trial.system.coords}
-        self.count = len(next(iter(self.coords.values())))
-        self._jets, self._inputs, self._parts = [], [], []
-        for network in trial.networks:
-            mine = [k for k in wanted if k[0] in network.fields]
-            jets = JetNetwork(network, [k[1:] for k in mine])
-            self._jets.append(jets)
-            self._inputs.append(jets.inputs(self.coords))
-            self._parts.append(self._leibniz(network, jets))
-        self._base = self._hard()
-        channels = max(len(j.indices) * j.network.width for j in self._jets)
-        size = max(64, _CACHE // (channels * trial.tensor(0.0).element_size()))
-        pieces = max(1, round(self.count / size))
-        edges = np.linspace(0, self.count, pieces + 1).astype(int)
-        self.blocks = [slice(int(a), int(b)) for a, b in pairwise(edges)]
-
-    def _hard(self) -> Tensor:
-        """Return the derivatives of A, shape (wanted, n)."""
-        fields = self.trial.ansatz
-
-        def base(coords: Coords) -> dict[str, Tensor]:
-            return {f: fields[f].base(coords) for f in {k[0] for k in self.wanted}}
-
-        d = nested_derivatives(base, self.coords, self.wanted)
-        return torch.stack([d[k].detach().to(self.trial.dtype) for k in self.wanted])
-
-    def _leibniz(self, network: Network, jets: JetNetwork) -> list[tuple[int, int, int, Tensor]]:
-        """Return terms (wanted, channel, output, factor) of the product rule for ``B N``; the zeros are left out."""
-        channel = {index: i for i, index in enumerate(jets.indices)}
-        terms = []
-        for name in network.fields:
-            mine = [(i, k[1:]) for i, k in enumerate(self.wanted) if k[0] == name]
-            parts = closure([index for _, index in mine])
-            factor = self.trial.ansatz[name].factor
-            d = nested_derivatives(partial(_named, factor), self.coords, [("B", *p) for p in parts])
-            for i, index in mine:
-                for part in closure([index]):
-                    value = d[("B", *part)].detach().to(self.trial.dtype)
-                    count = prod(comb(index.count(c), part.count(c)) for c in set(index))
-                    rest = list(index)
-                    for c in part:
-                        rest.remove(c)
-                    if bool((value != 0).any()):
-                        terms.append((i, channel[tuple(rest)], network.fields.index(name), count * value))
-        return terms
-
-    def forward(self, weights: Tensor, block: slice) -> tuple[Tensor, Memory]:
-        """Return the derivatives at some of the points, and what the way back needs.
-
-        Parameters
-        ----------
-        weights : Tensor, shape (size,)
-            All weights.
-        block : slice
-            Which points.
-
-        Returns
-        -------
-        values : Tensor, shape (wanted, n)
-            Derivatives.
-        memory : list
-            For `gradient` and `jacobian`.
-        """
-        memory: Memory = []
-        out = self._base[:, block].clone()
-        for jets, inputs, parts, own in zip(self._jets, self._inputs, self._parts, self.trial.slices, strict=True):
-            values, layers = jets.forward(weights[own], inputs[:, block])
-            for i, channel, field, factor in parts:
-                out[i].addcmul_(factor[block], values[channel, :, field])
-            memory.append((layers, values.shape))
-        return out, memory
-
-    def gradient(self, weights: Tensor, block: slice, memory: Memory, cotangent: Tensor, into: Tensor) -> None:
-        """Add the gradient of ``sum(cotangent * values)`` to ``into``, shape (size,)."""
-        for jets, own, (layers, bar) in self._split(block, memory, cotangent):
-            jets.gradient(weights[own], layers, bar, into[own])
-
-    def jacobian(self, weights: Tensor, block: slice, memory: Memory, cotangent: Tensor, into: Tensor) -> None:
-        """Add the gradient of each point's ``sum(cotangent * values)`` to the rows of ``into``, shape (n, size)."""
-        for jets, own, (layers, bar) in self._split(block, memory, cotangent):
-            jets.jacobian(weights[own], layers, bar, into[:, own])
-
-    def _split(
-        self, block: slice, memory: Memory, cotangent: Tensor
-    ) -> Iterator[tuple[JetNetwork, slice, tuple[list[Layer], Tensor]]]:
-        """Yield, network by network, what its reverse pass needs."""
-        for jets, parts, own, (layers, shape) in zip(self._jets, self._parts, self.trial.slices, memory, strict=True):
-            bar = cotangent.new_zeros(shape)
-            for i, channel, field, factor in parts:
-                bar[channel, :, field].addcmul_(factor[block], cotangent[i])
-            yield jets, own, (layers, bar)

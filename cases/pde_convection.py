@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, excess, max_abs
 from retrodict.cases.config import setting
+from retrodict.cases.pde_race import race, race_figure
 from retrodict.cases.pde_training import (
     NetworkSettings,
     bound_figure,
@@ -52,6 +53,7 @@ class Convection(NetworkSettings):
     diffusivity: float = setting(0.0, "", "nu", ge=0)
     windows: int = setting(0, "", "time windows; 0 chooses one for every five radians that the wave turns", ge=0)
     features: bool = setting(True, "", "solve by random features too")
+    race_seconds: float = setting(8.0, "s", "let every optimiser solve the first window for so long", gt=0)
     peer_seconds: float = setting(0.0, "s", "train DeepXDE with Adam and with L-BFGS for so long beside it", ge=0)
 
 
@@ -61,13 +63,16 @@ def _system(config: Convection) -> QuasiLinear:
     return convection(config.speed, config.diffusivity)
 
 
+def _windows(config: Convection) -> int:
+    return config.windows or max(1, round(abs(config.speed) / 5))
+
+
 def _trainer(config: Convection, seed: int) -> Trainer:
     from retrodict.solvers.pinn.sampling import Sampling
     from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
     from retrodict.solvers.pinn.trial import separate_networks
 
-    count = config.windows or max(1, round(abs(config.speed) / 5))
-    edges = [float(e) for e in np.linspace(0, 1, count + 1)]
+    edges = [float(e) for e in np.linspace(0, 1, _windows(config) + 1)]
     return Trainer(
         marching(_system(config), edges, [Stage(config.method, config.steps)]),
         partial(separate_networks, width=config.width, depth=config.depth),
@@ -76,6 +81,29 @@ def _trainer(config: Convection, seed: int) -> Trainer:
         tolerance=1e-2,
         device=config.device,
     )
+
+
+def _race(config: Convection, seed: int) -> xr.Dataset:
+    """Return the error of every optimiser on the first window over its training time."""
+    from retrodict.solvers.pinn.optimizers import METHODS
+    from retrodict.solvers.pinn.sampling import Sampling
+    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trial import separate_networks
+
+    end = 1.0 / _windows(config)
+    grid = space_time(config, (0.0, 2 * math.pi), (0.0, end))
+    exact = _exact(config, grid)
+
+    def trainer(method: str) -> Trainer:
+        return Trainer(
+            marching(_system(config), [0.0, end], [Stage(method, 1_000_000)]),
+            partial(separate_networks, width=config.width, depth=config.depth),
+            Sampling(config.points, config.initial_points),
+            seed=seed,
+        )
+
+    trainers = {method: trainer(method) for method in METHODS}
+    return race(trainers, config.race_seconds, lambda pieces: relative_error(_field(pieces, grid), exact))
 
 
 def _grid(config: Convection) -> dict[str, Floats]:
@@ -124,7 +152,8 @@ def simulate(config: Convection, seeds: Seeds) -> xr.Dataset:
     if config.peer_seconds:
         fields |= _peers(config, grid)
     bound = certify(pieces, training=(2 * result.best["loss"]) ** 0.5)
-    return field_dataset(grid, _exact(config, grid), fields, certificate=bound, result=result)
+    data = field_dataset(grid, _exact(config, grid), fields, certificate=bound, result=result)
+    return data.merge(_race(config, seeds.root))
 
 
 def problem(config: Convection, seeds: Seeds, data: Path | None) -> Trainer:
@@ -209,6 +238,7 @@ case: Case[Convection] = Case(
             "x_count": 64,
             "t_count": 33,
             "bar": 1e-2,
+            "race_seconds": 0.3,
         },
         "paper": {"speed": 50.0, "windows": 10, "steps": 1500, "peer_seconds": 60.0, "bar": 1e-4},
     },
@@ -219,6 +249,7 @@ case: Case[Convection] = Case(
         "Exact solution, and errors of the methods": field_figure,
         "Error over time, and the bound that needs no exact solution": bound_figure,
         "Training loss": loss_figure,
+        "Time to error of all optimisers on the first window": race_figure,
     },
     fit_figures=training_figures(_exact, _field, _grid),
 )

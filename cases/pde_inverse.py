@@ -3,114 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.case import Case
+from retrodict.cases.motion_figures import DATA, MODEL, WHITE, ellipse
+from retrodict.cases.pde_inverse_checks import checks
+from retrodict.cases.pde_inverse_setup import PdeInverse, bump, draw, posed, search, system_of
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-    from retrodict.inverse.pde.expansion import Expansion
-    from retrodict.inverse.pde.inference import Inference
-    from retrodict.inverse.pde.samples import Samples
+    from retrodict.cases.fit import FitOutcome
     from retrodict.inverse.problem import InverseProblem
-    from retrodict.physics.pde.quasilinear import QuasiLinear
+    from retrodict.physics.model import Differentiable
     from retrodict.physics.seeds import Seeds
     from retrodict.physics.spaces import Tree
 
-__all__ = ["PdeInverse", "case"]
-
-
-class PdeInverse(CaseConfig):
-    """Settings of the case."""
-
-    velocity: float = setting(43.0, "1", "true velocity c of the synthetic samples", ge=0, le=70)
-    diffusivity: float = setting(0.02, "1", "true diffusivity nu", ge=1e-3, le=0.1)
-    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", gt=0)
-    width: float = setting(
-        0.5, "1", "width of the initial bump exp((cos y - 1) / width^2), y the angle from its centre", gt=0.3
-    )
-    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", gt=0)
-    duration: float = setting(1.0, "1", "end of time, which begins at 0", gt=0)
-    samples: int = setting(200, "", "synthetic samples", ge=10)
-    noise: float = setting(0.01, "1", "standard deviation of the noise, also of data without a column sigma", gt=0)
-    unknown_harmonics: int = setting(0, "", "harmonics of an unknown initial field; 0: it is the bump", ge=0, le=40)
-    features: int = setting(300, "", "frozen features of the solver", ge=50, le=2000)
-    fits: int = setting(20, "", "synthetic sets in the coverage check", ge=4)
-    training: int = setting(150, "", "steps of a trained network that checks the frozen one; 0: none", ge=0)
-
-
-def _bump(config: PdeInverse, x: Any, cos: Any = np.cos, exp: Any = np.exp) -> Any:
-    return exp((cos(2 * math.pi * x / config.period - math.pi) - 1) / config.width**2)
-
-
-def _system(config: PdeInverse) -> QuasiLinear:
-    import torch
-
-    from retrodict.physics.pde.convection import convection
-    from retrodict.physics.pde.quasilinear import line
-
-    def initial(at: Any) -> Any:
-        return _bump(config, at["x"], torch.cos, torch.exp)
-
-    # where searches begin: the truth is not among it
-    middle, coords = config.highest / 2, line(config.period, duration=config.duration)
-    return convection(middle, 0.01, initial=initial, coords=coords)
-
-
-@cache
-def _expansion(config: PdeInverse, harmonics: int) -> Expansion:
-    from retrodict.inverse.pde.expansion import Expansion
-    from retrodict.inverse.pde.harmonics import Harmonics
-
-    initial = Harmonics(harmonics, config.period) if harmonics else None
-    return Expansion(_system(config), config.features, initial=initial)
-
-
-def _draw(config: PdeInverse, rng: np.random.Generator, c: float, nu: float, times: Sequence[float] = ()) -> Samples:
-    """Draw noisy samples of the sum of Fourier modes, which no solver of the inverse problem shares."""
-    from retrodict.inverse.pde.samples import Samples
-    from retrodict.solvers.reference.spectral import convection_diffusion
-
-    n = config.samples
-    x = rng.uniform(0, config.period, n)
-    t = rng.choice(np.array(times), n) if times else rng.uniform(0, config.duration, n)
-    exact = convection_diffusion(lambda y: _bump(config, y), period=config.period, speed=c, diffusivity=nu, samples=512)
-    return Samples(x, t, exact(x, t) + config.noise * rng.standard_normal(n), config.noise, "synthetic samples")
+__all__ = ["case"]
 
 
 def simulate(config: PdeInverse, seeds: Seeds) -> xr.Dataset:
     """Return synthetic samples."""
-    return _draw(config, seeds.stream("data"), config.velocity, config.diffusivity).to_dataset()
-
-
-def _problem(
-    config: PdeInverse, samples: Samples, harmonics: int = 0, truth: tuple[float, float] | None = None
-) -> InverseProblem:
-    from retrodict.inverse.pde.forward import INITIAL
-    from retrodict.inverse.pde.inference import coefficient_problem
-
-    expansion = _expansion(config.model_copy(update={"seed": 0}), harmonics)
-    known: dict[str, Any] | None = None
-    if truth is not None:
-        known = {"c": np.array(truth[0]), "nu": np.array(truth[1])}
-        if expansion.initial is not None:
-            known[INITIAL] = expansion.initial.project(lambda x: _bump(config, x))
-    bounds = {"c": (0.0, config.highest), "nu": (0.0, 1.0)}
-    return coefficient_problem(_system(config), samples, ["c", "nu"], expansion=expansion, bounds=bounds, truth=known)
+    return draw(config, seeds.stream("data"), config.velocity, config.diffusivity).to_dataset()
 
 
 def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProblem:
     """Return the problem of the synthetic samples or of a user's, beginning at the best velocity of a coarse scan."""
     from dataclasses import replace
 
+    from retrodict.inverse.pde.coefficients import field_model, model_values
     from retrodict.inverse.pde.forward import INITIAL
-    from retrodict.inverse.pde.inference import field_model, model_values
     from retrodict.inverse.pde.samples import Samples, read_samples
     from retrodict.inverse.pde.stream_scan import scan_stream
     from retrodict.physics.errors import DataError, expected
@@ -119,7 +46,7 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
     if not (samples.t > 0).any():
         raise DataError(expected(samples.where, "samples at t = 0 alone", "later ones: c and nu are not identifiable"))
     truth = (config.velocity, config.diffusivity) if data is None else None
-    found = _problem(config, samples, config.unknown_harmonics, truth)
+    found = posed(config, samples, config.unknown_harmonics, truth)
     if samples.count <= found.space.size:
         wanted = f"more than {found.space.size}, the number of unknowns"
         raise DataError(expected(samples.where, f"{samples.count} samples", wanted))
@@ -130,83 +57,149 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
     return replace(found, start=start)
 
 
-def _search(found: InverseProblem) -> Inference:
-    from retrodict.inverse.pde.inference import infer
-
-    return infer(found, found.space["c"].bounds)
-
-
 def posterior(found: InverseProblem, at: Tree) -> xr.Dataset:
     """Return the posterior at the estimate, with the velocity that fits second best."""
     from retrodict.inverse.pde.inference import stream_posterior
 
-    other = _search(found)
-    return stream_posterior(found, (at, *other.minima[1:]), other.gaps)
+    other = search(found)
+    post = stream_posterior(found, (at, *other.minima[1:]), other.gaps)
+    assert other.scan is not None
+    post["chi2"] = ("speed", other.scan.chi2)
+    return post.assign_coords(speed=("speed", other.scan.speeds))
 
 
-@cache
-def _study(config: PdeInverse) -> dict[str, Any]:
-    """Fit many sets with c in 0..70 and nu in 1e-3..1e-1: pulls, and the chi-squared that the next minimum is above."""
-    from retrodict.physics.seeds import Seeds
+def _samples_figure(data: xr.Dataset) -> Figure:
+    """Samples over space and time."""
+    from retrodict.cases.plots import canvas
 
-    pulls, gaps = [], []
-    for i in range(config.fits):
-        rng = Seeds(config.seed + 1000 + i).stream("data")
-        truth = rng.uniform(0, 70.0), 10 ** rng.uniform(-3, -1)
-        found = _search(_problem(config, _draw(config, rng, *truth)))
-        post = found.posterior
-        pulls.append((post["estimate"].values - np.array(truth)) / post["std"].values)
-        gaps.append(post.attrs["chi2_gap"])
-    return {"pulls": np.array(pulls), "gaps": np.array(gaps)}
+    figure, ax = canvas(1, 1, 6.4, 3.6)
+    dots = ax.scatter(data["t"], data["x"], c=data["u"], s=14, cmap="viridis")
+    ax.set(xlabel="t", ylabel="x")
+    figure.colorbar(dots, ax=ax, label="u")
+    return figure
 
 
-@cache
-def _one(config: PdeInverse, harmonics: int = 0) -> Inference:
-    from retrodict.physics.seeds import Seeds
+def _field_figure(outcome: FitOutcome) -> Figure:
+    """Samples on the fitted field."""
+    from retrodict.cases.plots import canvas
+    from retrodict.inverse.pde.coefficients import field_model
 
-    samples = _draw(config, Seeds(config.seed).stream("data"), config.velocity, config.diffusivity)
-    return _search(_problem(config, samples, harmonics))
-
-
-def _weights(config: PdeInverse) -> Any:
-    """Shifts of the estimate and changes of its deviations where the equation has a finite weight, in deviations."""
-    from retrodict.inverse.pde.relaxation import relaxed
-
-    found = _one(config)
-    centre, std = (found.posterior[k].values for k in ("estimate", "std"))
-    rows = [relaxed(found.problem, found.estimate, config.noise * s) for s in (1e-2, 1e-3, 2e-4)]
-    return np.concatenate([np.concatenate([(e - centre) / std, s / std - 1]) for e, s in rows])
-
-
-def _trained(config: PdeInverse) -> Any:
-    """Difference of a trained network's estimate, in deviations."""
-    from retrodict.inverse.pde.all_at_once import AllAtOnce
-    from retrodict.inverse.pde.inference import field_model
-    from retrodict.solvers.iterate import iterate
-    from retrodict.solvers.least_squares import LevenbergMarquardt
-    from retrodict.solvers.pinn.sampling import Sampling
-
-    found = _one(config)
-    start = {k: float(v) for k, v in found.problem.start.items()}
-    sampling, seen = Sampling(400, 40, grading=1.5), field_model(found.problem).samples
-    seen = type(seen)(seen.x, seen.t, model_of(found), seen.sigma)
-    joint = AllAtOnce(
-        _system(config),
-        seen,
-        ["c", "nu"],
-        start=start,
-        width=40,
-        depth=1,
-        equation_std=1e-2 * config.noise,
-        sampling=sampling,
-    )
-    result = iterate(LevenbergMarquardt(joint, damping=1.0, factorisation="cholesky"), config.training)
-    gap = [float(result.data[k]) - float(found.estimate[k]) for k in ("c", "nu")]
-    return np.array(gap) / found.posterior["std"].values
+    model = field_model(outcome.problem)
+    (t0, t1), (low, high) = model.system.coords["t"].bounds, model.system.coords["x"].bounds
+    t, x = np.meshgrid(np.linspace(t0, t1, 161), np.linspace(low, high, 121))
+    at = outcome.problem.space.from_dataset(outcome.result.data)
+    u = model.field(at, x.ravel(), t.ravel()).reshape(x.shape)
+    figure, ax = canvas(1, 1, 6.4, 3.6)
+    ax.grid(visible=False)
+    image = ax.pcolormesh(t, x, u, cmap="viridis", shading="auto", rasterized=True)
+    seen = model.samples
+    place = low + np.mod(seen.x - low, high - low)
+    ax.scatter(seen.t, place, c=seen.u, s=14, cmap="viridis", edgecolor="white", linewidth=0.4, norm=image.norm)
+    ax.set(xlabel="t", ylabel="x")
+    figure.colorbar(image, ax=ax, label="u")
+    return figure
 
 
-def model_of(found: Inference) -> Any:
-    """Return the observed values of an inference."""
-    from retrodict.inverse.pde.inference import model_values
+def _scan_figure(outcome: FitOutcome) -> Figure:
+    """Misfit over velocity."""
+    from retrodict.cases.plots import canvas
 
-    return model_values(found.problem)
+    post = outcome.posterior
+    assert post is not None
+    figure, ax = canvas(1, 1, 7.0, 3.2)
+    ax.plot(post["speed"], post["chi2"], color=MODEL, linewidth=1, label="scan")
+    best, second = (float(post[k].sel(parameter="c")) for k in ("estimate", "second_minimum"))
+    ax.axvline(best, color=DATA, linewidth=0.8, linestyle="--", label=f"c = {best:.3f}")
+    if np.isfinite(second):
+        gap = f"second, {post.attrs['chi2_gap']:.3g} above"
+        ax.axvline(second, color=WHITE, linewidth=0.8, linestyle=":", label=gap)
+    ax.set(xlabel="c", ylabel="chi-squared", yscale="log")
+    ax.legend()
+    return figure
+
+
+def _ellipse_figure(outcome: FitOutcome) -> Figure:
+    """Posterior of c and nu."""
+    from retrodict.cases.plots import canvas
+
+    post = outcome.posterior
+    assert post is not None
+    centre, covariance = post["estimate"].values[:2], post["covariance"].values[:2, :2]
+    figure, ax = canvas(1, 1, 4.6, 3.6)
+    for level in (0.68, 0.95) if np.isfinite(covariance).all() else ():
+        ax.plot(*ellipse(centre, covariance, level), color=MODEL, linewidth=1.2, label=f"{level:.0%}")
+    ax.plot(*centre, "o", color=MODEL, markersize=4)
+    if "truth" in post:
+        ax.plot(*post["truth"].values[:2], "x", color=WHITE, label="truth")
+    ax.set(xlabel="c", ylabel="nu")
+    ax.ticklabel_format(useOffset=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
+
+
+def _initial_figure(outcome: FitOutcome) -> Figure:
+    """Initial field with its band, inferred together with c and nu from the same samples."""
+    from retrodict.cases.plots import canvas
+    from retrodict.inverse.pde.coefficients import field_model
+    from retrodict.inverse.pde.inference import infer
+    from retrodict.inverse.pde.initial_field import initial_band
+
+    assert isinstance(outcome.config, PdeInverse)
+    config = outcome.config
+    free = posed(config, field_model(outcome.problem).samples, config.unknown_harmonics or 8)
+    start = {k: np.asarray(outcome.result.data[k], float) for k in ("c", "nu")}
+    found = infer(type(free)(free.space, free.terms, {**free.start, **start}, name=free.name))
+    x = np.linspace(0, config.period, 241)
+    mean, std = initial_band(found.problem, found.posterior, x)
+    figure, ax = canvas(1, 1, 6.4, 3.2)
+    if np.isfinite(std).all():
+        ax.fill_between(x, mean - 2 * std, mean + 2 * std, color=MODEL, alpha=0.3, linewidth=0, label="two deviations")
+    ax.plot(x, mean, color=MODEL, label="inferred")
+    if outcome.problem.truth is not None:
+        ax.plot(x, bump(config, x), color=DATA, linewidth=0.9, linestyle="--", label="truth")
+    ax.set(xlabel="x", ylabel="u at t = 0")
+    ax.legend()
+    return figure
+
+
+def models() -> Mapping[str, tuple[Differentiable, Tree]]:
+    """Return the forward models of a linear and a nonlinear equation."""
+    from retrodict.inverse.pde.expansion import Expansion
+    from retrodict.inverse.pde.forward import INITIAL, SampledField
+    from retrodict.inverse.pde.harmonics import Harmonics
+    from retrodict.inverse.pde.samples import Samples
+    from retrodict.physics.pde.burgers import burgers
+
+    rng, point = np.random.default_rng(0), {"c": np.array(3.0), "nu": np.array(0.1)}
+    at = Samples(rng.uniform(0, 6, 30), rng.uniform(0, 1, 30), np.zeros(30), 0.01)
+    start, config = Harmonics(3, 2 * math.pi), PdeInverse()
+    free = Expansion(system_of(config), 80, initial=start)
+    linear = SampledField(system_of(config), at, ["c", "nu"], free)
+    steep = SampledField(burgers(0.1), at, ["c", "nu"], Expansion(burgers(0.1), 80))
+    field = start.project(lambda x: bump(config, x))
+    return {"convection-diffusion": (linear, {**point, INITIAL: field}), "Burgers": (steep, point)}
+
+
+case: Case[PdeInverse] = Case(
+    name="pde-inverse",
+    system="pde",
+    summary="Velocity, diffusivity and initial field of a stream from noisy samples, without a good start.",
+    Config=PdeInverse,
+    simulate=simulate,
+    presets={
+        "smoke": {"fits": 4, "features": 250, "training": 0},
+        "default": {},
+        "paper": {"fits": 100, "training": 400},
+    },
+    problem=problem,
+    posterior=posterior,
+    checks=checks,
+    figures={"Samples over space and time": _samples_figure},
+    fit_figures={
+        "Samples on the fitted field": _field_figure,
+        "Chi-squared over the velocity of the stream": _scan_figure,
+        "Posterior of velocity and diffusivity": _ellipse_figure,
+        "Initial field inferred with velocity and diffusivity": _initial_figure,
+    },
+    models=models,
+)

@@ -237,14 +237,29 @@ class GaussNewton(LeastSquaresMethod):
     scale : {"unit", "absolute"}, optional
         Whether predicted gains are judged against ``max(|value|, 1)``, or against the value alone, for objectives that
         fall over many decades.
+    cutoff : float, optional
+        Directions with singular values below this share of the largest are left alone.
 
     Raises
     ------
     SolverError
-        If the objective is not a least-squares objective or the tolerance is out of range.
+        If the objective is not a least-squares objective or the tolerance or the cutoff is out of range.
     """
 
     method = "gauss-newton"
+
+    def __init__(
+        self,
+        objective: LeastSquaresObjective,
+        *,
+        tolerance: float = 1e-8,
+        scale: str = "unit",
+        cutoff: float = 1e-12,
+    ) -> None:
+        super().__init__(objective, tolerance=tolerance, scale=scale)
+        if not 0 <= cutoff < 1:
+            raise SolverError(expected("GaussNewton.cutoff", cutoff, "a number in [0, 1)"))
+        self.cutoff = cutoff
 
     def step(self, state: LeastSquaresState) -> tuple[LeastSquaresState, Metrics]:
         """Take the minimum-norm least-squares step, halved until the objective falls."""
@@ -252,7 +267,7 @@ class GaussNewton(LeastSquaresMethod):
         if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(r)):
             return self._nowhere(state)
         unit = np.where(scale[free] > 0, scale[free], 1.0)
-        full = np.linalg.lstsq(jac[:, free] / unit, -r, rcond=1e-12)[0] / unit
+        full = np.linalg.lstsq(jac[:, free] / unit, -r, rcond=self.cutoff)[0] / unit
         promised = None
         for k in range(_TRIALS):
             x = self._trial(state.x, free, 0.5**k * full)

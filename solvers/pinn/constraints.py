@@ -21,6 +21,7 @@ from retrodict.physics.system import (
     Coords,
     Dirichlet,
     Initial,
+    Interface,
     Neumann,
     PDESystem,
     Periodic,
@@ -30,7 +31,7 @@ from retrodict.physics.system import (
 __all__ = ["Ansatz", "check_conditions", "hard_and_soft", "periodic_coords"]
 
 
-def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Initial | Dirichlet | Neumann, ...]]:
+def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Neumann | Interface, ...]]:
     """Return the conditions that an ansatz can satisfy exactly, and those that must enter the loss.
 
     Parameters
@@ -41,7 +42,7 @@ def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Initi
     Returns
     -------
     tuple
-        Initial, Dirichlet and periodic conditions; Neumann conditions.
+        Initial, Dirichlet and periodic conditions; Neumann conditions and interfaces.
 
     Examples
     --------
@@ -50,8 +51,8 @@ def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Initi
     >>> [condition.name for condition in hard], soft
     (['initial u', 'periodic x'], ())
     """
-    hard = tuple(c for c in system.conditions if not isinstance(c, Neumann))
-    return hard, tuple(c for c in system.conditions if isinstance(c, Neumann))
+    hard = tuple(c for c in system.conditions if not isinstance(c, (Neumann, Interface)))
+    return hard, tuple(c for c in system.conditions if isinstance(c, (Neumann, Interface)))
 
 
 def periodic_coords(conditions: Sequence[Condition]) -> tuple[str, ...]:
@@ -215,10 +216,11 @@ def check_conditions(system: PDESystem, tolerance: float = 1e-9) -> None:
     """
     _check_names(system)
     periodic = periodic_coords(system.conditions)
-    if clash := [c.name for c in system.conditions if isinstance(c, (Dirichlet, Neumann)) and c.coord in periodic]:
+    faces = [c for c in system.conditions if isinstance(c, (Dirichlet, Neumann, Interface))]
+    if clash := [c.name for c in faces if c.coord in periodic]:
         raise SolverError(expected("conditions", clash, f"none on a periodic coordinate ({', '.join(periodic)})"))
     for condition in system.conditions:
-        if not isinstance(condition, Periodic):
+        if not isinstance(condition, (Periodic, Interface)):
             _check_data(system, condition, periodic, tolerance)
 
 
@@ -226,11 +228,13 @@ def _check_names(system: PDESystem) -> None:
     """Refuse what an ansatz or a loss would pass over without a word."""
     seen = set()
     for c in system.conditions:
-        coord = c.coord if isinstance(c, Periodic) else c.face[0]
+        coord = c.time if isinstance(c, Initial) else c.coord
         if coord not in system.coords:
             raise SolverError(expected(c.name, f"coordinate {coord!r}", f"one of {list(system.coords)}"))
-        if not isinstance(c, Periodic) and c.field not in system.fields:
-            raise SolverError(expected(c.name, f"field {c.field!r}", f"one of {list(system.fields)}"))
+        fields = () if isinstance(c, Periodic) else c.fields if isinstance(c, Interface) else (c.field,)
+        for field in fields:
+            if field not in system.fields:
+                raise SolverError(expected(c.name, f"field {field!r}", f"one of {list(system.fields)}"))
         if c.name in seen:
             raise SolverError(expected("conditions", f"{c.name!r} twice", "each condition once"))
         seen.add(c.name)
@@ -264,7 +268,7 @@ def _check_data(
                 continue
             low, high = (_at(system.coords, face, c, s) for s in (0, 1))
             jump = float((value(high) - value(low)).detach().abs().max())
-            if jump > tolerance * scale:
+            if jump > max(tolerance * scale, 1e-13):
                 raise SolverError(
                     expected(condition.name, f"a jump of {jump:.3g} across the period of {c}", "periodic data")
                 )

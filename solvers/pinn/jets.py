@@ -296,7 +296,7 @@ class JetNetwork:
         bar = cotangent
         yield bar
         for matrix, layer in zip(reversed(matrices[1:]), reversed(layers[:-1]), strict=True):
-            bar = self._through(layer, (bar.flatten(0, 1) @ matrix).view(*bar.shape[:2], -1), coefficients)
+            bar = self._through(layer, (bar.flatten(0, 1) @ matrix).view(*bar.shape[:2], matrix.shape[1]), coefficients)
             yield bar
 
     def _through(self, layer: Layer, g: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -337,6 +337,6 @@ class JetNetwork:
 
 
 def _affine(a: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
-    z = (a.flatten(0, 1) @ matrix.T).view(*a.shape[:2], -1)
+    z = (a.flatten(0, 1) @ matrix.T).view(*a.shape[:2], matrix.shape[0])
     z[0] += bias
     return z

@@ -57,12 +57,13 @@ def value_function(loss: ResidualLoss) -> Callable[[Floats], float]:
         w, total = trial.tensor(weights), 0.0
         with torch.no_grad():
             for part, at in zip(loss.parts, prepared, strict=True):
-                importance = trial.tensor(np.ones(at.count) if part.points is None else part.points)
-                for block in at.blocks:
+                count = at.count // part.stencil
+                importance = trial.tensor(np.ones(count) if part.points is None else part.points)
+                for block in at.blocks if part.stencil == 1 else [slice(0, at.count)]:
                     d = Derivatives(dict(zip(at.wanted, at.forward(w, block)[0], strict=True)))
                     rows = part.residual(d, {k: v[block] for k, v in at.coords.items()}, params)
                     for name, r in rows.items():
-                        factor = 0.5 * part.weight / at.count * part.scales.get(name, 1.0) ** 2
+                        factor = 0.5 * part.weight / count * part.scales.get(name, 1.0) ** 2
                         share = importance[block]
                         total += factor * float((share * r.view(-1, len(share)) ** 2).sum())
         return total

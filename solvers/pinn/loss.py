@@ -17,14 +17,16 @@ from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array, Space, Tree, Var
-from retrodict.physics.system import Derivatives, Dirichlet, Initial, Key, Neumann
+from retrodict.physics.system import Derivatives, Dirichlet, Initial, Interface, Key, Neumann
 from retrodict.solvers.pinn.linear_part import linear_part
 from retrodict.solvers.pinn.prepared import Memory, Prepared
 from retrodict.solvers.pinn.trial import Trial
 
-__all__ = ["Part", "ResidualLoss", "condition_part", "equation_part"]
+__all__ = ["Part", "ResidualLoss", "condition_part", "equation_part", "face_points"]
 
 Residual = Callable[[Derivatives, Mapping[str, Tensor], Mapping[str, Tensor]], Mapping[str, Tensor]]
+Box = Mapping[str, tuple[float, float]]
+Points = Callable[[Box], Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,15 @@ class Part:
     wanted : tuple of Key
         Derivatives that the residual needs.
     residual : callable
-        ``(d, coords, params) -> {name: Tensor of shape (n,)}``, point by point.
+        ``(d, coords, params) -> {name: Tensor of shape (n,)}``, point by point; of shape (n / stencil,) if that is not 1.
     weight : float, optional
         Of the mean square in the loss.
-    points : ndarray, shape (n,), optional
-        Weights of the points; ones unless given. Also by residual: a Mapping of residual name to weights.
+    points : ndarray, shape (n / stencil,), optional
+        Weights of the points; ones unless given.
+    scales : Mapping of str to float, optional
+        Factors of residuals by name; 1 unless given.
+    stencil : int, optional
+        How many points a residual couples: the i-th couples i, i + m, i + 2 m, .. with ``m = n / stencil``.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Part:
     weight: float = 1.0
     points: Array | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
+    stencil: int = 1
 
 
 def equation_part(
@@ -81,15 +88,49 @@ def equation_part(
     return Part("equations", coords, tuple(system.derivatives), system.residuals, 1.0, points, scales or {})
 
 
-def condition_part(condition: Initial | Dirichlet | Neumann, coords: Mapping[str, Array], weight: float = 1.0) -> Part:
+def face_points(condition: Initial | Dirichlet | Neumann | Interface, box: Box, points: Points) -> dict[str, Array]:
+    """Return points of the face of a condition, or pairs on both faces of an interface, for `condition_part`.
+
+    Parameters
+    ----------
+    condition : Initial, Dirichlet, Neumann or Interface
+        Where.
+    box : Mapping of str to (float, float)
+        Bounds of the coordinates.
+    points : callable
+        Box to points in it, each of shape (n,); a coordinate of no width is constant.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Each of shape (n,); of an interface (2n,), the upper face first.
+
+    Examples
+    --------
+    >>> from retrodict.physics.system import key
+    >>> meet = Interface("joint", "x", (key("u"),), lambda d, *_: [d["u"]], lambda d, *_: [d["u"]])
+    >>> face_points(meet, {"x": (0.0, 1.0)}, lambda box: {k: np.full(2, v[0]) for k, v in box.items()})["x"]
+    array([1., 1., 0., 0.])
+    """
+    coord, side = (condition.coord, "both") if isinstance(condition, Interface) else condition.face
+    low, high = box[coord]
+    found = points({**box, coord: (low, low) if side == "lower" else (high, high)})
+    if side == "both":
+        found = {k: np.concatenate([v, np.full_like(v, low) if k == coord else v]) for k, v in found.items()}
+    return dict(found)
+
+
+def condition_part(
+    condition: Initial | Dirichlet | Neumann | Interface, coords: Mapping[str, Array], weight: float = 1.0
+) -> Part:
     """Return a condition as a residual on points of its face.
 
     Parameters
     ----------
-    condition : Initial, Dirichlet or Neumann
+    condition : Initial, Dirichlet, Neumann or Interface
         What should hold.
     coords : Mapping of str to ndarray
-        Points of the face, each of shape (n,).
+        Points of the face, each of shape (n,); of an interface pairs, see `face_points`.
     weight : float, optional
         Of its mean square.
 
@@ -99,10 +140,13 @@ def condition_part(condition: Initial | Dirichlet | Neumann, coords: Mapping[str
         For a `ResidualLoss`.
     """
 
-    def residual(d: Derivatives, at: Mapping[str, Tensor], _params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def residual(d: Derivatives, at: Mapping[str, Tensor], params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if isinstance(condition, Interface):
+            return {condition.name: condition.residual(d, at, params)}
         return {condition.name: condition.residual(d, at)}
 
-    return Part(condition.name, coords, condition.derivatives, residual, weight)
+    stencil = 2 if isinstance(condition, Interface) else 1
+    return Part(condition.name, coords, condition.derivatives, residual, weight, stencil=stencil)
 
 
 class ResidualLoss:
@@ -177,15 +221,22 @@ class ResidualLoss:
     def _prepare(self, part: Part) -> Prepared:
         """Return the part's derivatives at its points; those that enter linearly are combined."""
         coords = {k: self.trial.tensor(v) for k, v in part.coords.items()}
+        if part.stencil != 1:
+            prepared = self.trial.prepare(coords, part.wanted)
+            prepared.blocks = [slice(0, prepared.count)]  # what is coupled must not be parted
+            return prepared
         mixed = linear_part(part.residual, part.wanted, coords, self._known, tuple(self.unknown))
         return self.trial.prepare(coords, [k for k in part.wanted if k not in mixed], mixed)
 
     def _roots(self, part: Part, prepared: Prepared) -> Tensor:
         """Return the square roots of the points' weights, so that the sum of squares is the weighted mean."""
-        points = np.ones(prepared.count) if part.points is None else np.asarray(part.points, float)
-        if points.shape != (prepared.count,) or not np.all(points >= 0):
-            raise SolverError(expected(f"weights of {part.name}", points.shape, f"({prepared.count},), not negative"))
-        return self.trial.tensor(np.sqrt(part.weight * points / prepared.count))
+        count, rest = divmod(prepared.count, part.stencil)
+        if rest:
+            raise SolverError(expected(f"points of {part.name}", prepared.count, f"a multiple of {part.stencil}"))
+        points = np.ones(count) if part.points is None else np.asarray(part.points, float)
+        if points.shape != (count,) or not np.all(points >= 0):
+            raise SolverError(expected(f"weights of {part.name}", points.shape, f"({count},), not negative"))
+        return self.trial.tensor(np.sqrt(part.weight * points / count))
 
     def value(self, x: Tree) -> float:
         """Return the loss."""
@@ -246,11 +297,12 @@ class ResidualLoss:
                 leaves, each = self._residuals(part, prepared, block, values, params, roots)
                 for r in each.values():
                     residual.append(r.detach())
-                    rows.append(self._rows(prepared, block, memory, weights, r, leaves, free))
+                    rows.append(self._rows(part, prepared, block, memory, weights, r, leaves, free))
         return torch.cat(residual).double().cpu().numpy(), torch.cat(rows).double().cpu().numpy()
 
     def _rows(
         self,
+        part: Part,
         prepared: Prepared,
         block: slice,
         memory: Memory,
@@ -260,12 +312,14 @@ class ResidualLoss:
         free: list[Tensor],
     ) -> Tensor:
         """Return the derivative of one residual at the points of a block."""
-        count = len(r) // (block.stop - block.start)
+        points = block.stop - block.start
         out = []
-        for piece in r.view(count, -1):
-            row = weights.new_zeros(block.stop - block.start, self.space.size)
+        for piece in r.view(-1, points // part.stencil):
+            row = weights.new_zeros(points, self.space.size)
             slopes = torch.autograd.grad(piece.sum(), leaves, retain_graph=True, allow_unused=True)
             prepared.jacobian(weights, block, memory, _stacked(slopes, leaves), row[:, : self.trial.size])
+            if part.stencil != 1:
+                row = row.view(part.stencil, -1, self.space.size).sum(0)
             for i, f in enumerate(free):
                 row[:, self.trial.size + i] = _forward_slope(piece, f)
             out.append(row)
@@ -285,8 +339,10 @@ class ResidualLoss:
         named |= {k: torch.zeros_like(values[0]) for k in prepared.combined}
         d = Derivatives(named)
         coords = {k: v[block] for k, v in prepared.coords.items()}
-        rows = {}
-        for name, r in part.residual(d, coords, params).items():
+        rows, found = {}, part.residual(d, coords, params)
+        if strange := sorted(set(part.scales) - set(found)):
+            raise SolverError(expected(f"scales of {part.name}", strange, f"some of {sorted(found)}"))
+        for name, r in found.items():
             if prepared.combined:  # the one equation is linear in what was combined, and that is the last row
                 r = r + leaves[-1]
             root = roots[block] * part.scales.get(name, 1.0)

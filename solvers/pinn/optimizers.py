@@ -47,13 +47,13 @@ def _levenberg_marquardt(loss: ResidualLoss, **options: Any) -> Solver[Any]:
 def _gauss_newton(loss: ResidualLoss, **options: Any) -> Solver[Any]:
     from retrodict.solvers.least_squares import GaussNewton
 
-    return GaussNewton(loss, **{"tolerance": 1e-12, **options})
+    return GaussNewton(loss, **{"tolerance": 1e-12, "scale": "absolute", "cutoff": 1e-6, **options})
 
 
 def _natural_gradient(loss: ResidualLoss, **options: Any) -> Solver[Any]:
     from retrodict.solvers.natural_gradient import NaturalGradient
 
-    return NaturalGradient(loss, **options)
+    return NaturalGradient(loss, **{"tolerance": 1e-12, "scale": "absolute", "regularisation": 1e-6, **options})
 
 
 METHODS: Mapping[str, Callable[..., Solver[Any]]] = {

@@ -198,7 +198,7 @@ def plain_loss(loss: ResidualLoss, weights: Tensor) -> Tensor:
     for part in loss.parts:
         coords = {k: trial.tensor(part.coords[k]) for k in trial.system.coords}
         d = nested_derivatives(lambda c: trial.fields(weights, c), coords, part.wanted)
-        count = len(next(iter(coords.values())))
+        count = len(next(iter(coords.values()))) // part.stencil
         share = trial.tensor(np.ones(count) if part.points is None else part.points) * (part.weight / count)
         for name, r in part.residual(d, coords, params).items():
             total = total + 0.5 * part.scales.get(name, 1.0) ** 2 * (share * r.view(-1, count) ** 2).sum()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from retrodict.physics.seeds import Seeds
 from retrodict.physics.spaces import Array
 from retrodict.physics.system import PDESystem
 from retrodict.solvers.base import Metrics, Solver, Status
-from retrodict.solvers.pinn.loss import Part, ResidualLoss, condition_part, equation_part
+from retrodict.solvers.pinn.loss import Part, ResidualLoss, condition_part, equation_part, face_points
 from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.optimizers import optimizer
 from retrodict.solvers.pinn.sampling import Sampling, causal_weights, sobol
@@ -422,12 +423,10 @@ class Trainer:
 
     def _loss(self, trial: Trial, points: Mapping[str, Floats], importance: Floats, weights: Floats) -> ResidualLoss:
         parts = [equation_part(trial, points, points=importance, scales=self.scales)]
+        box = {k: v.bounds for k, v in trial.system.coords.items()}
         for i, condition in enumerate(trial.soft):
-            coord, side = condition.face
-            edge = trial.system.coords[coord].bounds[0 if side == "lower" else 1]
-            box = {k: v.bounds for k, v in trial.system.coords.items()} | {coord: (edge, edge)}
-            face = sobol(box, 128, self.seeds.stream(f"face {i}"))
-            parts.append(condition_part(condition, face, self.soft_weight))
+            draw = partial(sobol, count=128, rng=self.seeds.stream(f"face {i}"))
+            parts.append(condition_part(condition, face_points(condition, box, draw), self.soft_weight))
         parts += list(self.parts(trial)) if self.parts else []
         return ResidualLoss(trial, parts, weights)
 

@@ -187,7 +187,7 @@ def evaluate(pieces: Sequence[Piece], coords: Mapping[str, NDArray[np.float64]],
     SolverError
         If a point lies outside all windows.
     """
-    t = np.asarray(coords["t"], float)
+    t, wanted = np.asarray(coords["t"], float), [key(*k) for k in wanted]
     ends = np.array([p.window[1] for p in pieces])
     which = np.searchsorted(ends + 1e-12 * (1 + np.abs(ends)), t)
     if which.max(initial=0) >= len(pieces) or t.min(initial=np.inf) < pieces[0].window[0] - 1e-12:

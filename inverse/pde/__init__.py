@@ -1,0 +1,1 @@
+"""Coefficients and initial fields of partial differential equations, from samples at points."""

@@ -32,7 +32,7 @@ class _Deadline(Callback):
     def __init__(self, seconds: float) -> None:
         self.seconds, self.until = seconds, 0.0
 
-    def on_train_start(self, trainer: Any, *_: Any) -> None:
+    def on_train_start(self, *_: Any) -> None:
         self.until = time.perf_counter() + self.seconds
 
     def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
@@ -108,7 +108,7 @@ def train_with_pina(
     problem.discretise_domain(200, mode="random", domains=["start"])
     model = _Periodic(*system.coords["x"].bounds)
     solver = PhysicsInformedSingleModelSolver(problem, model, optimizer=TorchOptimizer(torch.optim.Adam, lr=1e-3))
-    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    quiet = dict.fromkeys(("enable_progress_bar", "logger", "enable_checkpointing", "enable_model_summary"), False)
     trainer = Trainer(
         solver, max_epochs=1_000_000, accelerator="cpu", callbacks=[_Deadline(seconds)], train_size=1.0, **quiet
     )

@@ -1,4 +1,4 @@
-"""Leaderboard of PDE networks: ours beside DeepXDE and PINA on the same definitions, at equal wall clock, on one thread.
+"""Leaderboard of PDE networks: ours beside DeepXDE and PINA on one definition, at equal wall clock, on one thread.
 
     python benchmarks/pde.py --seconds 60 --seeds 1
 

@@ -170,11 +170,27 @@ def field_dataset(
             "validation_residual": result.best["validation"],
             "seconds": result.timing["seconds"],
         }
+    if alarms := _alarms(certificate, result):
+        attributes["alarms"] = alarms
     return xr.Dataset(
         data,
         {"method": names, "t": ("t", grid["t"][:, 0], {"units": "1"}), "x": ("x", grid["x"][0], {"units": "1"})},
         attributes,
     )
+
+
+def _alarms(certificate: xr.Dataset | None, result: Result | None) -> str:
+    """Return what a reader must know before believing the field, a line each."""
+    lines = []
+    if result is not None and not result.status.ok:
+        residual = result.best["validation"]
+        lines.append(f"training ended {result.status.value}: {result.status.message} Validation residual {residual:.2g}.")
+    if certificate is not None and certificate.attrs["verdict"] != "valid":
+        bound = certificate.attrs["relative_bound"]
+        lines.append(f"the certified bound on the error is {bound:.2g} of the field: it certifies nothing here")
+    if certificate is not None and certificate.attrs["alarm"]:
+        lines.append("false convergence: the residual between the training points is far larger than on them")
+    return "\n".join(lines)
 
 
 def field_figure(data: xr.Dataset) -> Figure:

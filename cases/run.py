@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["RunOutcome", "run", "simulate_into"]
 
 
+_FAILED = ("invalid", "diverged", "non-finite", "failed")
+
+
 @dataclass(frozen=True)
 class RunOutcome:
     """What ``run`` leaves.
@@ -32,14 +35,18 @@ class RunOutcome:
     data : xarray.Dataset
         What the case simulated.
     warnings : tuple of str
-        Figures that could not be drawn and the like.
+        What the case itself doubts (a line each in the attribute ``alarms`` of its dataset), figures that could not be
+        drawn, and the like.
     """
 
     folder: Path
     data: xr.Dataset
     warnings: tuple[str, ...] = field(default=())
 
-    ok = True
+    @property
+    def ok(self) -> bool:
+        """Whether the case does not itself say, in the attribute ``status`` of its dataset, that it failed."""
+        return self.data.attrs.get("status", "ok") not in _FAILED
 
 
 def run(
@@ -113,10 +120,12 @@ def simulate_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> Run
     data = case.simulate(config, Seeds(config.seed))
     _check_finite(case, data)
     save_dataset(data, folder.path / "result.nc")
-    warnings = draw(folder, {caption: partial(f, data) for caption, f in case.figures.items()})
-    folder.finish("ok")
+    alarms = [line for line in str(data.attrs.get("alarms", "")).splitlines() if line]
+    warnings = [*alarms, *draw(folder, {caption: partial(f, data) for caption, f in case.figures.items()})]
+    outcome = RunOutcome(folder.path, data, tuple(warnings))
+    folder.finish("ok" if outcome.ok else data.attrs["status"], *alarms[:1])
     write_report(folder, warnings)
-    return RunOutcome(folder.path, data, tuple(warnings))
+    return outcome
 
 
 def _check_finite(case: Case[Any], data: xr.Dataset) -> None:

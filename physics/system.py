@@ -26,6 +26,7 @@ __all__ = [
     "Dirichlet",
     "Field",
     "Initial",
+    "Interface",
     "Key",
     "Neumann",
     "PDESystem",
@@ -40,6 +41,7 @@ Key = tuple[str, ...]
 Coords = Mapping[str, Tensor]
 Field = Callable[[Coords], Mapping[str, Tensor]]
 Value = Callable[[Coords], Tensor]
+Matched = Callable[["Derivatives", Coords, Mapping[str, Tensor]], Sequence[Tensor]]
 
 
 def key(field: str, *coords: str) -> Key:
@@ -293,7 +295,51 @@ class Neumann:
         return d[self.field, self.coord] - self.value(coords)
 
 
-Condition = Initial | Periodic | Dirichlet | Neumann
+@dataclass(frozen=True)
+class Interface:
+    """What holds on the upper side of a coordinate goes on at its lower side: parts of a domain on one box meet there.
+
+    Parameters
+    ----------
+    name : str
+        For messages and losses.
+    coord : str
+        Name of the coordinate.
+    derivatives : tuple of Key
+        What both sides need.
+    upper, lower : callable
+        ``(d, coords, params) -> sequence of Tensor of shape (n,)``: what the upper and the lower side have in common.
+
+    Examples
+    --------
+    >>> meet = Interface("joint", "x", (("a",), ("b",)), lambda d, *_: [d["a"]], lambda d, *_: [d["b"]])
+    >>> at = {"x": torch.tensor([1.0, 0.0])}  # one point on the upper side, its partner on the lower
+    >>> meet.residual(Derivatives({("a",): torch.tensor([5.0, 0.0]), ("b",): torch.tensor([0.0, 2.0])}), at, {})
+    tensor([3.])
+    """
+
+    name: str
+    coord: str
+    derivatives: tuple[Key, ...]
+    upper: Matched
+    lower: Matched
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that meet."""
+        return tuple(dict.fromkeys(k[0] for k in self.derivatives))
+
+    def residual(self, d: Derivatives, coords: Coords, params: Mapping[str, Tensor]) -> Tensor:
+        """Return the jumps at n pairs: 2n points, those on the upper side first, their partners behind them."""
+        half = len(coords[self.coord]) // 2
+        above, below = (
+            side(Derivatives({k: v[own] for k, v in d.items()}), {k: v[own] for k, v in coords.items()}, params)
+            for side, own in ((self.upper, slice(0, half)), (self.lower, slice(half, None)))
+        )
+        return torch.cat([a - b for a, b in zip(above, below, strict=True)])
+
+
+Condition = Initial | Periodic | Dirichlet | Neumann | Interface
 
 
 def _check_side(condition: Dirichlet | Neumann) -> None:

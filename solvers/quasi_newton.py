@@ -152,9 +152,10 @@ class SSBroyden:
         """Return a state of another objective over the same unknowns as one of this objective, curvature kept.
 
         For training on new points: the loss hardly changes its shape, and what was learnt of it stays useful. The state
-        given cannot go on.
+        given stays as it is.
         """
-        inverse = _current(state, in_place=True)
+        inverse = _current(state, in_place=False)
+        inverse = inverse.copy() if inverse is state.inverse else inverse
         value, gradient = evaluate(self.objective, state.x)
         pending = inverse.last = Correction.none(state.x.size)
         product = inverse.times(gradient)

@@ -1,14 +1,15 @@
 """Taking off a known part of a solution: what is left is smooth where the solution is not.
 
 Where the slope of periodic initial data jumps at the seam, diffusion rounds the kink at once, on every scale of time. A
-smooth network beside those data keeps the kink for ever: its residual vanishes wherever it is asked for, and it solves an
-equation with a source in one point. The kink's own evolution has a closed form; with it taken off, the rest is smooth.
+smooth network beside those data keeps the kink for ever: its residual vanishes wherever it is asked for, and it solves
+an equation with a source in one point. The kink's own evolution has a closed form; with it taken off, the rest is
+smooth.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from retrodict.physics.pde.quasilinear import Params, QuasiLinear
 from retrodict.physics.system import Coords, Derivatives, Value
 
-__all__ = ["Lift", "lifted", "spread_gaussian", "spread_kink"]
+__all__ = ["Lift", "Lifted", "lifted", "spread_gaussian", "spread_kink"]
 
 _SOON = 1e-12
 """Time that stands for the limit of zero in the closed forms."""
@@ -38,7 +39,26 @@ class Lift:
     rest: Value
 
 
-def lifted(system: QuasiLinear, lift: Lift) -> QuasiLinear:
+@dataclass(frozen=True)
+class Lifted(QuasiLinear):
+    """The equation of ``u - h``; see `lifted`.
+
+    Parameters
+    ----------
+    lift : Lift
+        The part h, which a solution lacks.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.reaction import allen_cahn
+    >>> lifted(allen_cahn(1e-4, walls=False), spread_kink(4.0, 1e-4, -10.0, (-1.0, 1.0))).name
+    'allen-cahn'
+    """
+
+    lift: Lift | None = None
+
+
+def lifted(system: QuasiLinear, lift: Lift) -> Lifted:
     """Return the equation of ``u - h``.
 
     Parameters
@@ -50,7 +70,7 @@ def lifted(system: QuasiLinear, lift: Lift) -> QuasiLinear:
 
     Returns
     -------
-    QuasiLinear
+    Lifted
         The same physics: its residual is that of u, and so is the growth of its errors.
 
     Examples
@@ -75,14 +95,15 @@ def lifted(system: QuasiLinear, lift: Lift) -> QuasiLinear:
     def start(coords: Coords) -> Tensor:
         return initial(coords) - lift.part({**coords, "t": torch.full_like(coords["t"], since)})
 
-    return replace(
-        system,
-        initial=start,
-        source=produced,
-        growth=grown if growth else None,
-        exact=None if exact is None else lambda coords: {"u": exact(coords)["u"] - lift.part(coords)},
-        uniform=False,
-    )
+    own = {f.name: getattr(system, f.name) for f in fields(QuasiLinear)}
+    changed = {
+        "initial": start,
+        "source": produced,
+        "growth": grown if growth else None,
+        "exact": None if exact is None else (lambda coords: {"u": exact(coords)["u"] - lift.part(coords)}),
+        "uniform": False,
+    }
+    return Lifted(**(own | changed), lift=lift)
 
 
 def spread_gaussian(width: float, diffusivity: float, box: tuple[float, float], *, images: int = 6) -> Lift:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.system import Dirichlet, Initial, Neumann, PDESystem, Periodic, Value
+from retrodict.physics.system import Dirichlet, Initial, Interface, Neumann, PDESystem, Periodic, Value
 from retrodict.solvers.pinn.constraints import hard_and_soft
 
 __all__ = ["Axes", "SoftCondition", "geometry_of", "soft_conditions"]
@@ -32,8 +32,8 @@ class Axes:
     Raises
     ------
     SolverError
-        If there is no space, more than three dimensions of it, a coordinate without bounds, or a condition on a face
-        that DeepXDE has no name for.
+        If there is no space, more than three dimensions of it, a coordinate without bounds, a condition on a face that
+        DeepXDE has no name for, or an interface.
 
     Examples
     --------
@@ -51,6 +51,8 @@ class Axes:
         if not 1 <= len(self.space) <= 3:
             raise SolverError(expected("DeepXDE", f"{len(self.space)} space coordinates {self.space}", "one to three"))
         for c in self.system.conditions:
+            if isinstance(c, Interface):
+                raise SolverError(expected(f"DeepXDE: {c.name}", "an interface", "a system that is not in parts"))
             where, fine = (c.time, (self.time,)) if isinstance(c, Initial) else (c.coord, self.space)
             if where not in fine:
                 wanted = f"the start of one time, or faces of {self.space}"
@@ -186,7 +188,7 @@ def soft_conditions(dde: Any, axes: Axes, geometry: Any, hard: bool) -> list[Sof
             out += _initial(dde, axes, geometry, fields, c)
         elif isinstance(c, Periodic):
             out += _periodic(dde, axes, geometry, fields, c)
-        else:
+        elif not isinstance(c, Interface):  # which the axes refuse
             out.append(SoftCondition(c.name, "boundary", _face(dde, axes, geometry, fields, c)))
     return out
 

@@ -135,9 +135,12 @@ class LabelSolution:
         Derivatives
             Each of shape (n,).
         """
-        system = _system(self.pieces[0])
-        d = evaluate(self.pieces, self.labels(coords), system.derivatives)
-        return spatial_derivatives(d, ("u",), tuple(key(*k) for k in wanted), system.space)
+        space = _system(self.pieces[0]).space
+        names, first = ("u", *(f"shift_{x}" for x in space)), [(a,) for a in ("t", *space)]
+        second = [(a, b) for a in space for b in space] if any(len(k) > 2 for k in wanted) else []
+        needed = dict.fromkeys(key(f, *by) for f in names for by in ((), *first, *second))
+        d = evaluate(self.pieces, self.labels(coords), list(needed))
+        return spatial_derivatives(d, ("u",), tuple(key(*k) for k in wanted), space)
 
 
 Positions = Callable[[Mapping[str, Floats], Floats], tuple[dict[str, Floats], Floats]]
@@ -151,32 +154,24 @@ def _search_line(
     low, _ = system.coords[x].bounds
     length, y = system.period(x), at[x]
     grid = low + length * np.arange(256) / 256
-    spread = np.array(
-        [
-            np.ptp(positions({x: grid}, np.full(256, s))[0][x] - grid)
-            for s in np.unique(t)[:: max(1, len(np.unique(t)) // 16)]
-        ]
-    )
+    spread = 0.0
+    for s in np.unique(t)[:: max(1, len(np.unique(t)) // 16)]:
+        place, f = positions({x: grid}, np.full(256, s))
+        _check_crossing(f[:, 0, 0])
+        spread = max(spread, float(np.ptp(place[x] - grid)))
     first = positions({x: np.full(len(t), low)}, t)[0][x]
     # the label `low` has moved to `first`: bring the target into the period that begins there
     target = first + (y - first) % length
     turns = np.round((target - y) / length)
     lower, upper = np.full(len(t), low), np.full(len(t), low + length)
-    label = (
-        np.clip(low + (target - first), lower, upper)
-        if spread.max(initial=0.0) < 1e-3 * length
-        else 0.5 * (lower + upper)
-    )
+    label = np.clip(low + (target - first), lower, upper) if spread < 1e-3 * length else 0.5 * (lower + upper)
     for _ in range(100):
         place, f = positions({x: label}, t)
         gap, slope = place[x] - target, f[:, 0, 0]
+        _check_crossing(slope)
         if np.all(np.abs(gap) <= tolerance * length):
             return {x: label - gap / slope}  # once more: down to rounding
         upper, lower = np.where(gap > 0, label, upper), np.where(gap < 0, label, lower)
-        if np.any(slope <= 0):
-            raise SolverError(
-                expected("labels", f"J = {slope.min():.3g} somewhere", "labels that have not crossed, J > 0")
-            )
         step = label - gap / slope
         inside = (step > lower) & (step < upper)
         label = np.where(inside, step, 0.5 * (lower + upper))
@@ -190,6 +185,13 @@ def _search_line(
             "labels", f"a gap of {worst:.3g} after 100 steps ({turns.min():g})", f"at most {tolerance:g} of a period"
         )
     )
+
+
+def _check_crossing(volume: Floats) -> None:
+    if np.any(volume <= 0):
+        raise SolverError(
+            expected("labels", f"J = {volume.min():.3g} somewhere", "labels that have not crossed, J > 0")
+        )
 
 
 def _search_plane(
@@ -209,6 +211,7 @@ def _search_plane(
     for _ in range(60):
         size = np.abs(gap / lengths).max(-1)
         if np.all(size <= tolerance):
+            _check_crossing(np.linalg.det(f))
             return {x: label[:, i] for i, x in enumerate(system.space)}
         step, share = np.linalg.solve(f, gap[..., None])[..., 0], np.ones(len(t))
         for _ in range(12):

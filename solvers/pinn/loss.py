@@ -42,7 +42,7 @@ class Part:
     wanted : tuple of Key
         Derivatives that the residual needs.
     residual : callable
-        ``(d, coords, params) -> {name: Tensor of shape (n,)}``, point by point; of shape (n / stencil,) if that is not 1.
+        ``(d, coords, params) -> {name: Tensor of shape (n,)}``, point by point; see ``stencil``.
     weight : float, optional
         Of the mean square in the loss.
     points : ndarray, shape (n / stencil,), optional
@@ -50,7 +50,8 @@ class Part:
     scales : Mapping of str to float, optional
         Factors of residuals by name; 1 unless given.
     stencil : int, optional
-        How many points a residual couples: the i-th couples i, i + m, i + 2 m, .. with ``m = n / stencil``.
+        How many points a residual couples: each has shape (m,), ``m = n / stencil``, and the i-th entry depends on the
+        points i, i + m, i + 2 m, ..
     """
 
     name: str
@@ -339,10 +340,8 @@ class ResidualLoss:
         named |= {k: torch.zeros_like(values[0]) for k in prepared.combined}
         d = Derivatives(named)
         coords = {k: v[block] for k, v in prepared.coords.items()}
-        rows, found = {}, part.residual(d, coords, params)
-        if strange := sorted(set(part.scales) - set(found)):
-            raise SolverError(expected(f"scales of {part.name}", strange, f"some of {sorted(found)}"))
-        for name, r in found.items():
+        rows = {}
+        for name, r in part.residual(d, coords, params).items():
             if prepared.combined:  # the one equation is linear in what was combined, and that is the last row
                 r = r + leaves[-1]
             root = roots[block] * part.scales.get(name, 1.0)

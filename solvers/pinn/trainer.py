@@ -29,7 +29,7 @@ from retrodict.solvers.pinn.networks import Network
 from retrodict.solvers.pinn.optimizers import optimizer
 from retrodict.solvers.pinn.sampling import Sampling, causal_weights, sobol
 from retrodict.solvers.pinn.trial import Trial
-from retrodict.solvers.pinn.validation import residual_rms, validation_residual
+from retrodict.solvers.pinn.validation import residual_rms, soft_residual, validation_residual
 from retrodict.solvers.pinn.windows import Piece, Window, continued
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ class TrainingState:
         State of the optimiser.
     pieces : tuple of ndarray
         Weights of the kept legs.
+    checks : ndarray, shape (legs, 2)
+        Root mean square residual of the kept legs that are over: in training, and on points of its own.
     optimizer : Solver
         Over the loss at hand; rebuilt after a resume.
     """
@@ -183,6 +185,7 @@ class TrainingState:
     importance: Floats
     inner: Any
     pieces: tuple[Floats, ...]
+    checks: Floats
     optimizer: Solver[Any]
 
 
@@ -308,7 +311,7 @@ class Trainer:
     def init(self) -> TrainingState:
         """Return the state at the first points of the first leg."""
         trial = self.trial(0, ())
-        return self._begin(0, 0, trial.draw(self.seeds.stream("init")), ())
+        return self._begin(0, 0, trial.draw(self.seeds.stream("init")), (), np.empty((0, 2)))
 
     def step(self, state: TrainingState) -> tuple[TrainingState, Metrics]:
         """Take one step of the optimiser at hand, with new points where they are due."""
@@ -319,18 +322,26 @@ class Trainer:
         new = replace(state, inner=inner, step=state.step + 1)
         over = new.step >= stage.steps or state.optimizer.done(metrics) is not None
         out = {"loss": float(metrics["objective"]), "leg": float(state.leg), "stage": float(state.stage)}
-        last = over and state.leg == len(self.legs) - 1 and state.stage == len(self.legs[-1].stages) - 1
-        validation = self._validate(new) if last else 0.0
-        return (new if last or not over else self._advance(new)), {**out, "over": float(last), "validation": validation}
+        end = over and state.stage == len(self.legs[state.leg].stages) - 1
+        if end and self.legs[state.leg].kept:
+            new = replace(new, checks=np.vstack([state.checks, [(2 * out["loss"]) ** 0.5, self._validate(new)]]))
+        last = end and state.leg == len(self.legs) - 1
+        found = {"validation": float(new.checks[:, 1].max()), "suspect": float(self._suspect(new))} if last else {}
+        out |= {"over": float(last), "validation": 0.0, "suspect": 0.0, **found}
+        return (new if last or not over else self._advance(new)), out
 
     def done(self, metrics: Metrics) -> Status | None:
         """Return how training ended: by an independent residual, never by the loss."""
         if not metrics["over"]:
             return None
-        training = (2 * metrics["loss"]) ** 0.5
-        if metrics["validation"] > max(30 * training, 1e-10) and training < self.tolerance:
+        if metrics["suspect"]:
             return Status.INVALID
         return Status.CONVERGED if metrics["validation"] <= self.tolerance else Status.MAX_STEPS
+
+    def _suspect(self, state: TrainingState) -> bool:
+        """Return whether a leg trained far below its own validation residual: then it solves another problem."""
+        training, validation = state.checks.T
+        return bool(np.any((validation > np.maximum(30 * training, 1e-10)) & (training < self.tolerance)))
 
     def solution(self, state: TrainingState) -> xr.Dataset:
         """Return the weights of all pieces, that under way included."""
@@ -345,7 +356,7 @@ class Trainer:
     def pack(self, state: TrainingState) -> dict[str, Array]:
         """Return the whole state as arrays."""
         out: dict[str, Array] = {
-            k: np.asarray(getattr(state, k)) for k in ("leg", "stage", "step", "weights", "importance")
+            k: np.asarray(getattr(state, k)) for k in ("leg", "stage", "step", "weights", "importance", "checks")
         }
         out |= {f"points/{k}": v for k, v in state.points.items()} | {
             f"piece/{k}": w for k, w in enumerate(state.pieces)
@@ -362,27 +373,28 @@ class Trainer:
         pieces = tuple(v for _, v in sorted(under("piece/").items(), key=lambda kv: int(kv[0])))
         points, importance, weights = under("points/"), arrays["importance"], arrays["weights"]
         method = self._optimizer(leg, stage, pieces, points, importance, weights)
-        return TrainingState(
-            leg, stage, step, weights, points, importance, method.unpack(under("inner/")), pieces, method
-        )
+        inner, checks = method.unpack(under("inner/")), arrays["checks"]
+        return TrainingState(leg, stage, step, weights, points, importance, inner, pieces, checks, method)
 
     def _weights(self, state: TrainingState) -> Floats:
         return np.array(state.optimizer.pack(state.inner)["x"][: self.trial(state.leg, state.pieces).size])
 
-    def _begin(self, leg: int, stage: int, weights: Floats, pieces: tuple[Floats, ...]) -> TrainingState:
+    def _begin(
+        self, leg: int, stage: int, weights: Floats, pieces: tuple[Floats, ...], checks: Floats
+    ) -> TrainingState:
         points, importance = self._points(self.trial(leg, pieces), weights, f"points {leg} {stage} 0")
         method = self._optimizer(leg, stage, pieces, points, importance, weights)
-        return TrainingState(leg, stage, 0, weights, points, importance, method.init(), pieces, method)
+        return TrainingState(leg, stage, 0, weights, points, importance, method.init(), pieces, checks, method)
 
     def _advance(self, state: TrainingState) -> TrainingState:
         weights = self._weights(state)
         if state.stage + 1 < len(self.legs[state.leg].stages):
-            return self._begin(state.leg, state.stage + 1, weights, state.pieces)
+            return self._begin(state.leg, state.stage + 1, weights, state.pieces, state.checks)
         pieces = (*state.pieces, weights) if self.legs[state.leg].kept else state.pieces
         size = self.trial(state.leg + 1, pieces).size
         if size != weights.size:  # another architecture: nothing to go on from
             weights = self.trial(state.leg + 1, pieces).draw(self.seeds.stream(f"init {state.leg + 1}"))
-        return self._begin(state.leg + 1, 0, weights, pieces)
+        return self._begin(state.leg + 1, 0, weights, pieces, state.checks)
 
     def _refresh(self, state: TrainingState) -> TrainingState:
         """Draw new points; a method that can keeps its curvature, any other starts afresh."""
@@ -431,8 +443,6 @@ class Trainer:
         return ResidualLoss(trial, parts, weights)
 
     def _validate(self, state: TrainingState) -> float:
-        """Return the largest validation residual of all pieces."""
-        return max(
-            validation_residual(piece.trial, piece.weights, self.scales)
-            for piece in self.pieces((*state.pieces, self._weights(state)))
-        )
+        """Return the validation residual of the leg at hand, or that of its soft conditions if it is larger."""
+        trial, weights = self.trial(state.leg, state.pieces), self._weights(state)
+        return max(validation_residual(trial, weights, self.scales), soft_residual(trial, weights))

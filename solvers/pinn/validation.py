@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.solvers.pinn.loss import ResidualLoss, condition_part, face_points
 from retrodict.solvers.pinn.trial import Trial
 
-__all__ = ["residual_rms", "validation_points", "validation_residual"]
+__all__ = ["residual_rms", "soft_residual", "validation_points", "validation_residual"]
 
 Floats = NDArray[np.float64]
 
@@ -111,3 +112,34 @@ def validation_residual(trial: Trial, weights: Floats, scales: Mapping[str, floa
     """
     points = validation_points({k: v.bounds for k, v in trial.system.coords.items()})
     return float(np.sqrt(np.mean(residual_rms(trial, weights, points, scales) ** 2)))
+
+
+def soft_residual(trial: Trial, weights: Floats) -> float:
+    """Return the root mean square by which soft conditions fail on points that training never saw.
+
+    Parameters
+    ----------
+    trial : Trial
+        What to evaluate.
+    weights : ndarray, shape (size,)
+        Its weights.
+
+    Returns
+    -------
+    float
+        Root of the sum of the conditions' mean squares; 0 where all conditions are hard.
+
+    Examples
+    --------
+    >>> from retrodict.physics.pde.convection import convection
+    >>> from retrodict.solvers.pinn.trial import separate_networks
+    >>> trial = Trial(convection(1.0), separate_networks(convection(1.0), 4, 1))
+    >>> soft_residual(trial, np.zeros(trial.size))
+    0.0
+    """
+    box = {k: v.bounds for k, v in trial.system.coords.items()}
+    parts = [condition_part(c, face_points(c, box, validation_points)) for c in trial.soft]
+    if not parts:
+        return 0.0
+    loss = ResidualLoss(trial, parts, weights)
+    return float(np.sqrt(2 * loss.value(loss.start)))

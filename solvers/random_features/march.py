@@ -21,6 +21,7 @@ from retrodict.physics.system import (
     Coords,
     Dirichlet,
     Initial,
+    Interface,
     Key,
     Neumann,
     PDESystem,
@@ -156,6 +157,8 @@ class LinearMarch:
         equations = tuple(dict.fromkeys([*(key(f) for f in system.fields), *(key(*k) for k in system.derivatives)]))
         self._fitted = [self._rows(first, points, equations, system.residuals)]
         for c in first.soft:
+            if isinstance(c, Interface):
+                raise SolverError(expected(f"LinearSolver: {c.name}", "an interface", "a system that is not in parts"))
             on = self._face(points, *c.face)
             keys = tuple(key(*k) for k in c.derivatives)
             self._fitted.append(self._rows(first, on, keys, _soft(c)))

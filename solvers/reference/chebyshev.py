@@ -1,8 +1,8 @@
 """Allen-Cahn between walls: Chebyshev polynomials in space, exact parts split symmetrically in time.
 
 The reaction's flow is exact at every point, and ``-1`` and ``1`` are at rest in it, so that walls held there stay
-compatible with it. Diffusion is exact for the polynomial: an exponential of its matrix, by eigenvectors. What is left is
-the error of the splitting, in even powers of the step, which Richardson's extrapolation removes, and that of the
+compatible with it. Diffusion is exact for the polynomial: an exponential of its matrix, by eigenvectors. What is left
+is the error of the splitting, in even powers of the step, which Richardson's extrapolation removes, and that of the
 polynomial, whose last coefficients are checked.
 """
 
@@ -64,10 +64,9 @@ def derivative_matrix(count: int) -> Array:
 def _diffusion(count: int) -> tuple[Array, Array, Array]:
     """Return eigenvalues, eigenvectors and their inverse of the second derivative with zeros on both walls."""
     first = derivative_matrix(count)
-    values, vectors = np.linalg.eig((first @ first)[1:-1, 1:-1])
-    order = np.argsort(-values.real)
-    vectors = vectors[:, order].real
-    return values.real[order], vectors, np.linalg.inv(vectors)
+    found = np.linalg.eig((first @ first)[1:-1, 1:-1])
+    values, vectors = (np.asarray(np.real(part), dtype=np.float64) for part in found)
+    return values, vectors, np.asarray(np.linalg.inv(vectors), dtype=np.float64)
 
 
 def _react(u: Array, growth: float) -> Array:
@@ -181,7 +180,7 @@ def _values(u: Array, at: Array, unresolved: float) -> Array:
         got = f"last coefficients of {tail:.1e} of the largest"
         raise SolverError(expected("allen_cahn_walls", got, f"{unresolved:.0e}: more modes"))
     inner = np.clip(at, -1.0, 1.0)
-    return np.asarray(np.polynomial.chebyshev.chebval(inner, coefficients))
+    return np.asarray(np.polynomial.chebyshev.chebval(inner, coefficients), dtype=np.float64)
 
 
 def _coefficients(u: Array) -> NDArray[np.float64]:

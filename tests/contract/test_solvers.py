@@ -18,14 +18,20 @@ from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.terms import Misfit, Term
 from retrodict.physics.autograd import TorchModel
 from retrodict.physics.errors import CheckpointError
+from retrodict.physics.pde.convection import convection
 from retrodict.physics.spaces import Space, Var
 from retrodict.solvers.base import Solver
 from retrodict.solvers.checkpoint import CheckpointStore
+from retrodict.solvers.deepxde.problem import DeepXDEProblem, DeepXDESetup
+from retrodict.solvers.deepxde.trainer import DeepXDETrainer
 from retrodict.solvers.first_order import SOAP, Adam
 from retrodict.solvers.gradient import LBFGS
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
 from retrodict.solvers.natural_gradient import NaturalGradient
+from retrodict.solvers.pinn.sampling import Sampling
+from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.quasi_newton import SSBroyden
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "retrodict_cooling" / "retrodict_cooling.py"
@@ -66,6 +72,23 @@ FREE = (-np.inf, np.inf)
 TABLE = {
     name: (lambda kind=kind: kind(problem(FREE) if kind is SSBroyden else problem())) for name, kind in LOCAL.items()
 }
+
+
+def pinn():
+    """Two windows of two stages: six steps cross a refresh, a stage and a leg."""
+    stages = [Stage("ssbroyden", 3, refresh=1), Stage("adam", 1)]
+    legs = marching(convection(2.0, 0.1), [0.0, 0.5, 1.0], stages)
+    return Trainer(legs, lambda s: separate_networks(s, 4, 1), Sampling(24, 8, adaptive=0.5, causal=0.1))
+
+
+def deepxde():
+    return DeepXDETrainer(
+        DeepXDEProblem(convection(1.0), DeepXDESetup(width=4, depth=1, domain=20, boundary=8, initial=8, every=2))
+    )
+
+
+TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde}
+TABLE |= TRAINERS
 TABLE |= {"case/cooling": lambda: of_case(example())}
 TABLE |= {
     f"case/{entry.name}": (lambda target=entry.target: of_case(registry.load(target)))
@@ -127,4 +150,4 @@ def test_no_solver_is_missing(public, offers):
     things = public("retrodict.solvers", "retrodict.inverse")
     parts = ("init", "step", "done", "solution", "pack", "unpack")
     made = {n.rpartition(".")[2] for n, thing in things.items() if offers(thing, *parts)}
-    assert made == set(LOCAL)
+    assert made == {*LOCAL, *TRAINERS}

@@ -289,9 +289,7 @@ _FRONTS: dict[str, Any] = {
     "harmonics": 2,
     "points": 2048,
     "grading": 1.0,
-    "steps": 3000,
-    "adaptive": 0.5,
-    "refresh": 500,
+    "steps": 5000,
 }
 
 case: Case[Reaction] = Case(
@@ -317,6 +315,8 @@ case: Case[Reaction] = Case(
             "d": 1e-4,
             "windows": 4,
             "steps": 1500,
+            "grading": 1.5,
+            "adaptive": 0.5,
             "refresh": 300,
             "kinked": False,
             "bar": 1e-4,

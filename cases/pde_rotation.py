@@ -144,8 +144,8 @@ def simulate(config: Rotation, seeds: Seeds) -> xr.Dataset:
 
     pairs: dict[str, Pair] = {}
     solved = {flow: trained(_trainer(config, seeds.root, flow)) for flow in _FLOWS}
-    for flow, (pieces, _) in solved.items():
-        grid = _grid(config, flow)
+    for flow in _FLOWS:
+        pieces, grid = solved[flow][0], _grid(config, flow)
         pairs[flow] = Pair(grid, _reference(config, flow, grid), _field(pieces, grid))
     on_labels = solved["cells"][0]
     bound = certify(on_labels, rounds=1) if config.certificate else None

@@ -184,7 +184,8 @@ def _alarms(certificate: xr.Dataset | None, result: Result | None) -> str:
     lines = []
     if result is not None and not result.status.ok:
         residual = result.best["validation"]
-        lines.append(f"training ended {result.status.value}: {result.status.message} Validation residual {residual:.2g}.")
+        told = f"training ended {result.status.value}: {result.status.message}"
+        lines.append(f"{told} Validation residual {residual:.2g}.")
     if certificate is not None and certificate.attrs["verdict"] != "valid":
         bound = certificate.attrs["relative_bound"]
         lines.append(f"the certified bound on the error is {bound:.2g} of the field: it certifies nothing here")

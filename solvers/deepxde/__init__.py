@@ -1,1 +1,1 @@
-"""The same systems through DeepXDE: its geometry, conditions, networks and optimisers; our state, so that nothing is lost."""
+"""The same systems through DeepXDE: its geometry, conditions, networks and optimisers, with a state that is whole."""

@@ -153,7 +153,7 @@ class JetNetwork:
         self.network, self.indices, self.combined = network, closure([*indices, *needed]), tuple(combined)
         self._act = ACTIVATIONS[network.activation].derivatives
         channel = {index: i for i, index in enumerate(self.indices)}
-        places = [(channel[index], index, None) for index in self.indices]
+        places: list[tuple[int, Index, int | None]] = [(channel[index], index, None) for index in self.indices]
         places += [(len(channel), index, k) for k, index in enumerate(self.combined)]
         self._products = [
             _Product(out, float(count), tuple(channel[b] for b in blocks), coefficient)

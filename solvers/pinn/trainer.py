@@ -269,8 +269,12 @@ class Trainer:
     @property
     def name(self) -> str:
         """Method, systems and plan."""
-        plan = ";".join(f"{leg.since:g}-{leg.until:g}:" + "+".join(s.method for s in leg.stages) for leg in self.legs)
-        return f"pinn:{plan}:{self.sampling.count}+{self.sampling.initial}"
+        plan = ";".join(
+            f"{leg.since:g}-{leg.until:g}:{_named(leg.system)}:" + "+".join(s.method for s in leg.stages)
+            for leg in self.legs
+        )
+        nets = ",".join(f"{'+'.join(n.fields)}{n.depth}x{n.width}" for n in self.trial(0, ()).networks)
+        return f"pinn:{plan}:{nets}:{self.sampling.count}+{self.sampling.initial}"
 
     def trial(self, leg: int, pieces: tuple[Floats, ...]) -> Trial:
         """Return the trial of a leg that follows the kept pieces so far."""
@@ -341,7 +345,7 @@ class Trainer:
     def _suspect(self, state: TrainingState) -> bool:
         """Return whether a leg trained far below its own validation residual: then it solves another problem."""
         training, validation = state.checks.T
-        return bool(np.any((validation > np.maximum(30 * training, 1e-10)) & (training < self.tolerance)))
+        return bool(np.any((validation > np.maximum(30 * training, self.tolerance)) & (training < self.tolerance)))
 
     def solution(self, state: TrainingState) -> xr.Dataset:
         """Return the weights of all pieces, that under way included."""
@@ -446,3 +450,10 @@ class Trainer:
         """Return the validation residual of the leg at hand, or that of its soft conditions if it is larger."""
         trial, weights = self.trial(state.leg, state.pieces), self._weights(state)
         return max(validation_residual(trial, weights, self.scales), soft_residual(trial, weights))
+
+
+def _named(system: PDESystem) -> str:
+    """Return what tells a system from its like in the name of a checkpoint."""
+    inner = getattr(system, "base", system)
+    name = f"{type(system).__name__}/{getattr(inner, 'name', type(inner).__name__)}"
+    return f"{name}({','.join(f'{k}={v:g}' for k, v in inner.values.items())})"

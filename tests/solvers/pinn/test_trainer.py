@@ -109,11 +109,13 @@ def test_resuming_anywhere_gives_the_same_bits(name):
         assert bits(again, rest[-1]) == bits(whole, state)
 
 
+@pytest.mark.parametrize("read", [False, True])
 @pytest.mark.parametrize("name", PLANS)
-def test_a_state_that_has_been_left_behind_is_what_it_was(name):
+def test_a_state_that_has_been_left_behind_is_what_it_was(name, read):
     trainer = PLANS[name]()
     state = trainer.init()
     for _ in range(8):
+        state = trainer.unpack(trainer.pack(state)) if read else state
         before = bits(trainer, state)
         new, _ = trainer.step(state)
         assert bits(trainer, state) == before

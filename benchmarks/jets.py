@@ -31,7 +31,8 @@ import torch
 
 from retrodict.physics.pde.convection import convection
 from retrodict.solvers.first_order import Adam
-from retrodict.solvers.pinn.loss import ResidualLoss, equation_part
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.sampling import sobol
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 

@@ -37,8 +37,9 @@ from retrodict.physics.pde.reaction import reaction
 from retrodict.solvers.deepxde.problem import DeepXDESetup
 from retrodict.solvers.deepxde.training import train_with_deepxde
 from retrodict.solvers.pinn.lagrangian import LabelSolution
+from retrodict.solvers.pinn.plans import Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.pinn.windows import evaluate
 from retrodict.solvers.reference import burgers as hopf

@@ -69,8 +69,9 @@ def _labels(config: Burgers, *, published: bool = False) -> Lagrangian:
 
 
 def _trainer(config: Burgers, seed: int, *, published: bool = False) -> Trainer:
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
     from retrodict.solvers.pinn.trial import separate_networks
 
     system = _labels(config, published=published)

@@ -68,8 +68,9 @@ def _windows(config: Convection) -> int:
 
 
 def _trainer(config: Convection, seed: int) -> Trainer:
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
     from retrodict.solvers.pinn.trial import separate_networks
 
     edges = [float(e) for e in np.linspace(0, 1, _windows(config) + 1)]
@@ -86,8 +87,9 @@ def _trainer(config: Convection, seed: int) -> Trainer:
 def _race(config: Convection, seed: int) -> xr.Dataset:
     """Return the error of every optimiser on the first window over its training time."""
     from retrodict.solvers.pinn.optimizers import METHODS
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
     from retrodict.solvers.pinn.trial import separate_networks
 
     end = 1.0 / _windows(config)

@@ -63,8 +63,9 @@ def _system(equation: str, c: float, viscosity: float) -> QuasiLinear:
 
 
 def _trainer(config: Landscapes, system: PDESystem, steps: int) -> Trainer:
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
     from retrodict.solvers.pinn.trial import separate_networks
 
     legs = marching(system, system.coords["t"].bounds, [Stage("ssbroyden", steps)])
@@ -145,7 +146,8 @@ def _widths(config: Landscapes) -> xr.Dataset:
 def _tiny(viscosity: float) -> tuple[ResidualLoss, Floats]:
     """Return a loss on labels small enough for dense matrices, and weights that are no minimum."""
     from retrodict.physics.pde.lagrangian import Lagrangian
-    from retrodict.solvers.pinn.loss import ResidualLoss, equation_part
+    from retrodict.solvers.pinn.loss import ResidualLoss
+    from retrodict.solvers.pinn.parts import equation_part
     from retrodict.solvers.pinn.sampling import Sampling
     from retrodict.solvers.pinn.trial import Trial, separate_networks
 

@@ -57,8 +57,8 @@ class Reaction(NetworkSettings):
     harmonics: int = setting(1, "", "sines and cosines of x among the inputs, each", ge=1)
     adaptive: float = setting(0.0, "", "share of the points that is drawn where residuals are large", ge=0, le=1)
     refresh: int = setting(0, "", "steps between two draws of points; 0 keeps them", ge=0)
-    lift: bool = setting(True, "", "take the kink at the seam of a period off, so that what is learnt is smooth")
-    kinked: bool = setting(True, "", "train beside it with the kink left in the data, to show what it does")
+    lift: bool = setting(True, "", "take off what is not smooth in the data, a kink or corners, in closed form")
+    kinked: bool = setting(True, "", "train beside it with a kink left in the data, to show what it does")
 
 
 def _system(config: Reaction) -> QuasiLinear:
@@ -76,8 +76,8 @@ def _system(config: Reaction) -> QuasiLinear:
 
 
 def _lift(config: Reaction) -> Lift | None:
-    """Return what the initial field's kink at the seam of the period becomes."""
-    from retrodict.physics.pde.lifting import spread_gaussian, spread_kink
+    """Return what the kink at the seam of a period becomes, or the corners where walls hold what would move."""
+    from retrodict.physics.pde.lifting import spread_corners, spread_gaussian, spread_kink
 
     if not config.lift:
         return None
@@ -86,6 +86,9 @@ def _lift(config: Reaction) -> Lift | None:
     if config.equation == "allen-cahn-periodic":
         # u = -1 at the seam, where the reaction damps at rate 2 r
         return spread_kink(4.0, config.d, -10.0, (-1.0, 1.0))
+    if config.equation == "allen-cahn":
+        # u_xx of the initial field on the walls, where the reaction rests
+        return spread_corners((math.pi**2 - 2) * config.d, config.d, (-1.0, 1.0))
     return None
 
 
@@ -103,8 +106,9 @@ def _networks(system: PDESystem, config: Reaction) -> tuple[Network, ...]:
 
 def _trainer(config: Reaction, seed: int) -> Trainer:
     from retrodict.physics.pde.lifting import lifted
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
 
     system, lift = _system(config), _lift(config)
     edges = [float(e) for e in np.linspace(0, 1, config.windows + 1)]
@@ -189,7 +193,7 @@ def simulate(config: Reaction, seeds: Seeds) -> xr.Dataset:
     fields = {"network": _field(pieces, grid)}
     if config.kinked and _lift(config) is not None:
         left = config.model_copy(update={"lift": False})
-        fields["kink left in the data"] = _field(trained(_trainer(left, seeds.root))[0], grid)
+        fields["kink or corners left in the data"] = _field(trained(_trainer(left, seeds.root))[0], grid)
     bound = _certified(config, pieces, result.best["loss"])
     return field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result)
 
@@ -289,7 +293,8 @@ _FRONTS: dict[str, Any] = {
     "harmonics": 2,
     "points": 2048,
     "grading": 1.0,
-    "steps": 5000,
+    "steps": 3500,
+    "kinked": False,
 }
 
 case: Case[Reaction] = Case(
@@ -318,7 +323,6 @@ case: Case[Reaction] = Case(
             "grading": 1.5,
             "adaptive": 0.5,
             "refresh": 300,
-            "kinked": False,
             "bar": 1e-4,
         },
         "paper": {"equation": "reaction", "rho": 10.0, "depth": 3, "points": 1500, "steps": 6000, "bar": 1e-4},

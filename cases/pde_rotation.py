@@ -68,8 +68,9 @@ def _system(config: Rotation, flow: Flow) -> QuasiLinear:
 
 def _trainer(config: Rotation, seed: int, flow: Flow) -> Trainer:
     from retrodict.physics.pde.lagrangian import Lagrangian
+    from retrodict.solvers.pinn.plans import Stage, marching
     from retrodict.solvers.pinn.sampling import Sampling
-    from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+    from retrodict.solvers.pinn.trainer import Trainer
     from retrodict.solvers.pinn.trial import separate_networks
 
     base, turning = _system(config, flow), flow == "rotation"

@@ -22,7 +22,8 @@ from retrodict.physics.errors import SolverError, SpaceError, expected
 from retrodict.physics.pde.quasilinear import QuasiLinear
 from retrodict.physics.spaces import Array, Space, Tree, Var
 from retrodict.physics.system import key
-from retrodict.solvers.pinn.loss import ResidualLoss, equation_part
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.sampling import Sampling
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 

@@ -3,21 +3,22 @@
 Where the slope of periodic initial data jumps at the seam, diffusion rounds the kink at once, on every scale of time. A
 smooth network beside those data keeps the kink for ever: its residual vanishes wherever it is asked for, and it solves
 an equation with a source in one point. The kink's own evolution has a closed form; with it taken off, the rest is
-smooth.
+smooth. So it is where walls hold a field at once that the equation would move: a corner in space and time.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
+from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.pde.quasilinear import Params, QuasiLinear
-from retrodict.physics.system import Coords, Derivatives, Value
+from retrodict.physics.system import Coords, Derivatives, Dirichlet, Neumann, Value
 
-__all__ = ["Lift", "Lifted", "lifted", "spread_gaussian", "spread_kink"]
+__all__ = ["Lift", "Lifted", "lifted", "spread_corners", "spread_gaussian", "spread_kink"]
 
 _SOON = 1e-12
 """Time that stands for the limit of zero in the closed forms."""
@@ -73,6 +74,11 @@ def lifted(system: QuasiLinear, lift: Lift) -> Lifted:
     Lifted
         The same physics: its residual is that of u, and so is the growth of its errors.
 
+    Raises
+    ------
+    SolverError
+        If a slope is prescribed on a face.
+
     Examples
     --------
     >>> from retrodict.physics.pde.reaction import reaction
@@ -92,15 +98,21 @@ def lifted(system: QuasiLinear, lift: Lift) -> Lifted:
         assert growth is not None
         return growth(Derivatives({**d, ("u",): d["u"] + lift.part(coords)}), coords, params)
 
+    def less(face: Dirichlet) -> Dirichlet:
+        return replace(face, value=lambda coords: face.value(coords) - lift.part(coords))
+
     def start(coords: Coords) -> Tensor:
         return initial(coords) - lift.part({**coords, "t": torch.full_like(coords["t"], since)})
 
+    if strange := [c.name for c in system.boundary or () if isinstance(c, Neumann)]:
+        raise SolverError(expected("lifted", strange, "faces that are periodic or hold a value"))
     own = {f.name: getattr(system, f.name) for f in fields(QuasiLinear)}
     changed = {
         "initial": start,
         "source": produced,
         "growth": grown if growth else None,
         "exact": None if exact is None else (lambda coords: {"u": exact(coords)["u"] - lift.part(coords)}),
+        "boundary": system.boundary and tuple(less(c) if isinstance(c, Dirichlet) else c for c in system.boundary),
         "uniform": False,
     }
     return Lifted(**(own | changed), lift=lift)
@@ -195,3 +207,40 @@ def spread_kink(jump: float, diffusivity: float, rate: float, box: tuple[float, 
         return rate * part(coords) + grown * 2 * diffusivity / length
 
     return Lift(part, rest)
+
+
+def spread_corners(speed: float, diffusivity: float, box: tuple[float, float]) -> Lift:
+    """Return the layers on two walls that hold a field still which the equation would move at once.
+
+    Parameters
+    ----------
+    speed : float
+        ``u_t`` that the equation gives the initial field on both walls, at t = 0.
+    diffusivity : float
+        d; the layers must not meet.
+    box : tuple of float
+        The walls.
+
+    Returns
+    -------
+    Lift
+        ``h_t = d h_xx`` from zero, with ``-speed t`` on the walls.
+
+    Examples
+    --------
+    >>> lift = spread_corners(2.0, 1e-3, (-1.0, 1.0))
+    >>> lift.part({"x": torch.tensor([-1.0, 0.0, 1.0]), "t": torch.full((3,), 0.5)}).abs().tolist()
+    [1.0, 0.0, 1.0]
+    """
+    low, high = box
+
+    def layer(away: Tensor, t: Tensor) -> Tensor:
+        # four times the second integral of the complementary error function
+        z = away / torch.sqrt(4 * diffusivity * t.clamp(min=_SOON))
+        return (1 + 2 * z**2) * torch.erfc(z) - 2 / math.sqrt(math.pi) * z * torch.exp(-(z**2))
+
+    def part(coords: Coords) -> Tensor:
+        x, t = coords["x"], coords["t"]
+        return -speed * t * (layer(x - low, t) + layer(high - x, t))
+
+    return Lift(part, lambda coords: torch.zeros_like(coords["x"]))

@@ -17,7 +17,8 @@ from retrodict.physics.pde.lagrangian import Lagrangian
 from retrodict.physics.pde.quasilinear import QuasiLinear
 from retrodict.physics.system import Key, PDESystem
 from retrodict.solvers.pinn.landscape import landscape
-from retrodict.solvers.pinn.loss import ResidualLoss, equation_part
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.sampling import Sampling
 from retrodict.solvers.pinn.spectrum import TangentSpectrum, tangent_spectrum
 from retrodict.solvers.pinn.widths import label_snapshots, reference_solution, singular_decay, space_snapshots

@@ -41,7 +41,7 @@ def value_function(loss: ResidualLoss) -> Callable[[Floats], float]:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 4, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
@@ -165,7 +165,7 @@ def landscape(
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 4, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}

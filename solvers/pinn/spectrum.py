@@ -136,7 +136,7 @@ def tangent_spectrum(loss: ResidualLoss, weights: Floats) -> TangentSpectrum:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 4, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
@@ -182,7 +182,7 @@ def plain_loss(loss: ResidualLoss, weights: Tensor) -> Tensor:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 4, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
@@ -235,7 +235,7 @@ def hessian_product(
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 4, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}
@@ -294,7 +294,7 @@ def dense_hessian(loss: ResidualLoss, weights: Floats) -> Floats:
     Examples
     --------
     >>> from retrodict.physics.pde.convection import convection
-    >>> from retrodict.solvers.pinn.loss import equation_part
+    >>> from retrodict.solvers.pinn.parts import equation_part
     >>> from retrodict.solvers.pinn.trial import Trial, separate_networks
     >>> trial = Trial(convection(2.0), separate_networks(convection(2.0), 2, 1))
     >>> points = {"t": np.linspace(0, 1, 9), "x": np.linspace(0, 6, 9)}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.solvers.pinn.loss import ResidualLoss, condition_part, face_points
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import condition_part, face_points
 from retrodict.solvers.pinn.trial import Trial
 
 __all__ = ["residual_rms", "soft_residual", "validation_points", "validation_residual"]

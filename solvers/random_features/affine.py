@@ -19,8 +19,8 @@ from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.system import Derivatives, Field, Key, PDESystem, Value, nested_derivatives
 from retrodict.solvers.pinn.constraints import Ansatz
 from retrodict.solvers.pinn.jets import JetNetwork, closure
-from retrodict.solvers.pinn.loss import Residual
 from retrodict.solvers.pinn.networks import Network
+from retrodict.solvers.pinn.parts import Residual
 
 __all__ = ["Affine", "affine_parts", "basis_derivatives", "check_affine"]
 

@@ -29,8 +29,8 @@ from retrodict.physics.system import (
     key,
     nested_derivatives,
 )
-from retrodict.solvers.pinn.loss import Residual
 from retrodict.solvers.pinn.networks import Network
+from retrodict.solvers.pinn.parts import Residual
 from retrodict.solvers.pinn.trial import Trial
 from retrodict.solvers.pinn.validation import validation_points
 from retrodict.solvers.pinn.windows import Piece, Window

@@ -29,8 +29,9 @@ from retrodict.solvers.gradient import LBFGS
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
 from retrodict.solvers.natural_gradient import NaturalGradient
+from retrodict.solvers.pinn.plans import Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.trainer import Stage, Trainer, marching
+from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.quasi_newton import SSBroyden
 

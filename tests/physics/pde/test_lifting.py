@@ -1,13 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from retrodict.physics.errors import SolverError
 from retrodict.physics.pde.convection import gaussian
-from retrodict.physics.pde.lifting import lifted, spread_gaussian, spread_kink
+from retrodict.physics.pde.lifting import lifted, spread_corners, spread_gaussian, spread_kink
 from retrodict.physics.pde.reaction import allen_cahn, reaction
-from retrodict.physics.system import nested_derivatives
+from retrodict.physics.system import Neumann, nested_derivatives
 from retrodict.solvers.reference.spectral import convection_diffusion
 
 TURN = 2 * math.pi
@@ -53,6 +55,25 @@ def test_the_gaussian_spreads_as_its_fourier_series():
     np.testing.assert_allclose(lift.part(at).numpy(), series(at["x"].numpy(), at["t"].numpy()), rtol=0, atol=1e-11)
     x = torch.linspace(0.1, 6.1, 20, dtype=torch.float64)
     np.testing.assert_allclose(lift.part({"x": x, "t": 0 * x}), gaussian(width)({"x": x}), rtol=0, atol=1e-10)
+
+
+def test_corners_leave_a_field_that_agrees_with_its_walls():
+    speed = (math.pi**2 - 2) * 1e-3
+    lift = spread_corners(speed, 1e-3, (-1.0, 1.0))
+    at = points(-1.0, 1.0)
+    d = nested_derivatives(lambda c: {"h": lift.part(c)}, at, [("h", "t"), ("h", "x", "x")])
+    assert float((d["h", "t"] - 1e-3 * d["h", "x", "x"]).detach().abs().max()) < 1e-12
+    system = lifted(allen_cahn(), lift)
+    t = torch.linspace(0.0, 1.0, 5, dtype=torch.float64)
+    for wall in system.boundary or ():
+        x = torch.full_like(t, -1.0 if wall.side == "lower" else 1.0)
+        np.testing.assert_allclose(wall.value({"x": x, "t": t}), -1 + speed * t, rtol=0, atol=1e-14)
+
+
+def test_a_prescribed_slope_cannot_be_lifted():
+    slope = Neumann("u", "x", "lower", lambda c: 0 * c["x"])
+    with pytest.raises(SolverError, match="hold a value"):
+        lifted(replace(allen_cahn(), boundary=(slope,)), CASES[1][0])
 
 
 def test_what_is_left_of_the_fronts_has_no_kink():

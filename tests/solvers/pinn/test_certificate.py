@@ -18,8 +18,9 @@ from retrodict.solvers.iterate import iterate
 from retrodict.solvers.pinn.certificate import certify
 from retrodict.solvers.pinn.duhamel import duhamel_bound
 from retrodict.solvers.pinn.lagrangian import LabelSolution, relabelled
+from retrodict.solvers.pinn.plans import Leg, Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.trainer import Leg, Stage, Trainer, marching
+from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 from retrodict.solvers.pinn.widths import reference_solution
 from retrodict.solvers.pinn.windows import Piece, Window, continued, evaluate

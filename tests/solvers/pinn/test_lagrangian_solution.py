@@ -14,8 +14,9 @@ from retrodict.physics.pde.quasilinear import QuasiLinear, line, plane
 from retrodict.physics.system import key, nested_derivatives
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.pinn.lagrangian import LabelSolution, relabelled, smallest_jacobian
+from retrodict.solvers.pinn.plans import Leg, Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.trainer import Leg, Stage, Trainer, marching
+from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 from retrodict.solvers.pinn.windows import Piece, Window, evaluate
 

@@ -14,8 +14,9 @@ from retrodict.physics.pde.lagrangian import LabelDiffusion, Lagrangian, crowded
 from retrodict.physics.pde.quasilinear import QuasiLinear, conservative_diffusion, plane
 from retrodict.physics.pde.reaction import allen_cahn, reaction
 from retrodict.physics.system import Dirichlet, Neumann, key, nested_derivatives
-from retrodict.solvers.pinn.loss import Part, ResidualLoss, condition_part, equation_part
+from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.optimizers import METHODS, optimizer
+from retrodict.solvers.pinn.parts import Part, condition_part, equation_part
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 
 _VELOCITY, _DIFFUSIVITY = conservative_diffusion(lambda at: 1.5 + torch.sin(at["x"]))

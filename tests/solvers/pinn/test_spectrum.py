@@ -9,7 +9,8 @@ from retrodict.physics.pde.burgers import burgers
 from retrodict.physics.pde.convection import convection
 from retrodict.physics.pde.lagrangian import Lagrangian
 from retrodict.solvers.pinn.diagnosis import diagnose, field_error
-from retrodict.solvers.pinn.loss import ResidualLoss, equation_part
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.sampling import Sampling
 from retrodict.solvers.pinn.spectrum import (
     TangentSpectrum,

@@ -24,9 +24,11 @@ from retrodict.solvers.iterate import iterate
 from retrodict.solvers.pinn.certificate import certify
 from retrodict.solvers.pinn.diagnosis import field_error
 from retrodict.solvers.pinn.lagrangian import relabelled
-from retrodict.solvers.pinn.loss import Part, ResidualLoss
+from retrodict.solvers.pinn.loss import ResidualLoss
+from retrodict.solvers.pinn.parts import Part
+from retrodict.solvers.pinn.plans import Leg, Stage, curriculum, marching
 from retrodict.solvers.pinn.sampling import Sampling, causal_weights
-from retrodict.solvers.pinn.trainer import Leg, Stage, Trainer, curriculum, marching
+from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.pinn.validation import residual_rms
 

@@ -293,7 +293,7 @@ _FRONTS: dict[str, Any] = {
     "harmonics": 2,
     "points": 2048,
     "grading": 1.0,
-    "steps": 3500,
+    "steps": 4500,
     "kinked": False,
 }
 

@@ -27,6 +27,7 @@ METHODS = (
     "adam",
     "soap",
 )
+OFTEN = ("levenberg-marquardt", "l-bfgs", "ssbroyden", "adam")
 
 
 @pytest.fixture
@@ -80,7 +81,8 @@ def numeric(dataset):  # type: ignore[no-untyped-def]
     return [(k, v) for k, v in dataset.variables.items() if v.dtype.kind in "iufb"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+# four of them at every commit, all with the slow tests
+@pytest.mark.parametrize("method", [m if m in OFTEN else pytest.param(m, marks=pytest.mark.slow) for m in METHODS])
 def test_killed_at_three_random_calls_and_resumed_is_bit_equal(site: Path, method: str) -> None:
     fit = ("fit", "killable", "--set", f"method={method}")
     assert _here(*fit, "--out", "whole").exit_code == 0

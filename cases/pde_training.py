@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from retrodict.solvers.result import Result
 
 __all__ = [
+    "Method",
     "NetworkSettings",
     "bound_figure",
     "field_dataset",
@@ -34,6 +35,10 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 
+Method = Literal["adam", "soap", "l-bfgs", "ssbroyden", "levenberg-marquardt", "gauss-newton", "natural-gradient"]
+"""Optimisers by name, see `retrodict.solvers.pinn.optimizers`."""
+
+
 class NetworkSettings(CaseConfig):
     """Settings of every case that trains networks."""
 
@@ -42,7 +47,7 @@ class NetworkSettings(CaseConfig):
     points: int = setting(1024, "", "collocation points of a window", ge=16)
     initial_points: int = setting(64, "", "more of them where a window begins", ge=0)
     steps: int = setting(1300, "", "optimiser steps of a window", ge=1)
-    method: str = setting("ssbroyden", "", "optimiser: ssbroyden, levenberg-marquardt, l-bfgs, soap, adam, ...")
+    method: Method = setting("ssbroyden", "", "optimiser")
     max_steps: int = setting(1_000_000, "", "largest number of steps of a fit", ge=1)
     checkpoint_every: int = setting(200, "", "steps between two checkpoints", ge=1)
     bar: float = setting(1e-5, "", "what validate asks of the relative error in space and time", gt=0)

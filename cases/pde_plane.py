@@ -63,7 +63,10 @@ def square(count: int, times: int, box: tuple[float, float], *, periodic: bool =
 
 
 def plane_dataset(
-    pairs: Mapping[str, Pair], *, bound: xr.Dataset | None = None, labels: Mapping[str, Floats] | None = None
+    pairs: Mapping[str, Pair],
+    *,
+    bounds: Mapping[str, xr.Dataset] | None = None,
+    labels: Mapping[str, Floats] | None = None,
 ) -> xr.Dataset:
     """Return fields of several flows beside their references.
 
@@ -71,8 +74,8 @@ def plane_dataset(
     ----------
     pairs : Mapping of str to Pair
         Flow to its field; all on grids of one shape.
-    bound : xarray.Dataset, optional
-        Certificate of the last flow.
+    bounds : Mapping of str to xarray.Dataset, optional
+        Flow to its certificate.
     labels : Mapping of str to ndarray, shape (t, row, column), optional
         ``label_x``, ``label_y`` and ``jacobian`` of the last flow.
 
@@ -104,14 +107,18 @@ def plane_dataset(
         "y": (("flow", "row"), np.stack([p.grid["y"][0, :, 0] for p in all_pairs]), {"units": "1"}),
     }
     attributes: dict[str, Any] = {}
-    if bound is not None:
-        kept = np.unique(np.linspace(0, bound.sizes["time"] - 1, 200).astype(int))
-        data["bound"] = ("bound_t", bound["relative"].values[kept], {"units": "1", "long_name": "certified bound"})
-        data["bound_t"] = ("bound_t", bound["time"].values[kept], {"units": "1"})
-        attributes = {f"certificate_{k}": v for k, v in bound.attrs.items()}
+    times = all_pairs[0].grid["t"][:, 0, 0]
+    if bounds:
+        rows = np.full((len(pairs), len(times)), np.nan)
+        for i, flow in enumerate(pairs):
+            if flow in bounds:  # at the node behind each time
+                after = np.searchsorted(bounds[flow]["time"].values, times).clip(max=bounds[flow].sizes["time"] - 1)
+                rows[i] = bounds[flow]["relative"].values[after]
+                attributes |= {f"{flow}_certificate_{k}": v for k, v in bounds[flow].attrs.items()}
+        data["bound"] = (("flow", "t"), rows, {"units": "1", "long_name": "certified bound"})
     for name, values in (labels or {}).items():
         data[name] = (("t", "label_row", "label_column"), values, {"units": "1"})
-    coords = {"flow": list(pairs), "t": ("t", all_pairs[0].grid["t"][:, 0, 0], {"units": "1"})}
+    coords = {"flow": list(pairs), "t": ("t", times, {"units": "1"})}
     return xr.Dataset(data, coords, attributes)
 
 
@@ -173,7 +180,7 @@ def label_figure(data: xr.Dataset) -> Figure:
 
 
 def error_figure(data: xr.Dataset) -> Figure:
-    """Draw errors over time, and the certified bound above that of the last flow."""
+    """Draw errors over time, and above each its certified bound."""
     from retrodict.cases.plots import COLOURS, canvas
 
     figure, ax = canvas(width=6.8, height=3.8)
@@ -181,12 +188,9 @@ def error_figure(data: xr.Dataset) -> Figure:
     for colour, name in zip(COLOURS, names, strict=False):
         curve = data["error"].sel({"flow": name})
         ax.semilogy(data["t"][1:], np.maximum(curve[1:], 1e-16), color=colour, label=name)
-    if "bound" in data:
-        seen = (data["bound"] > 0) & (data["bound_t"] >= data["t"][1])
-        colour = COLOURS[len(names) - 1]
-        ax.semilogy(
-            data["bound_t"][seen], data["bound"][seen], "--", color=colour, label=f"{names[-1]}, certified bound"
-        )
+        if "bound" in data:
+            bound = data["bound"].sel({"flow": name})
+            ax.semilogy(data["t"][1:], bound[1:], "--", color=colour, label=f"{name}, certified bound")
     ax.set(xlabel="t", ylabel="error relative to the field at t")
     ax.legend()
     return figure

@@ -170,8 +170,10 @@ def _volume(piece: Piece) -> float:
 def _integrate(piece: Piece, accuracy: float, rounds: int) -> tuple[Floats, Floats, _Sheet, float]:
     """Return nodes, weights and norms on a window, and the relative error left."""
     low, high = piece.window
-    edges = low + (high - low) * np.concatenate([[0.0], 2.0 ** np.arange(-20, -3), np.linspace(0.125, 1.0, 15)])
-    count, error = 128 if len(_base(piece)[0].space) == 1 else 48, np.inf
+    line = len(_base(piece)[0].space) == 1
+    graded, even = (np.arange(-20, -3), 15) if line else (np.arange(-20, -3, 3), 8)
+    edges = low + (high - low) * np.concatenate([[0.0], 2.0**graded, np.linspace(0.125, 1.0, even)])
+    count, error = 128 if line else 24, np.inf
     t, w, sheet = _nodes(piece, edges, count)
     for _ in range(rounds):
         finer = np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])]))

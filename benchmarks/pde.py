@@ -72,7 +72,7 @@ class Plan:
     depth: int
     points: int
     initial: int = 64
-    grading: float = 1.5
+    grading: float = 1.0
     lift: Lift | None = None
     """What a smooth network cannot represent: taken off beforehand in closed form, added afterwards."""
     doubled: bool = False
@@ -129,19 +129,19 @@ def _problems() -> dict[str, Problem]:
     # without diffusion no point knows of another, and a period would put a kink where there is none
     logistic = replace(reaction(5.0), boundary=())
     table["reaction, rho = 5"] = Problem(
-        logistic, Plan(logistic, (0.0, 1.0), 20, 2, 1024), lambda g: _closed(logistic, g), 1e-5
+        logistic, Plan(logistic, (0.0, 1.0), 20, 2, 1024, grading=1.5), lambda g: _closed(logistic, g), 1e-5
     )
     mixed, kink = reaction(5.0, 2.0), spread_gaussian(math.pi / 4, 2.0, (0.0, 2 * math.pi))
     table["reaction-diffusion, rho = 5, nu = 2"] = Problem(
         mixed,
-        Plan(lifted(mixed, kink), (0.0, 1.0), 20, 2, 1024, lift=kink),
+        Plan(lifted(mixed, kink), (0.0, 1.0), 20, 2, 1024, grading=1.5, lift=kink),
         lambda g: strang()(g["x"], g["t"]),
         1e-5,
     )
     fronts, corners = allen_cahn(1e-3), spread_corners((math.pi**2 - 2) * 1e-3, 1e-3, (-1.0, 1.0))
     table["Allen-Cahn, d = 1e-3, u = -1 on the walls"] = Problem(
         fronts,
-        Plan(lifted(fronts, corners), (0.0, 1.0), 20, 3, 2000, 128, lift=corners, doubled=True),
+        Plan(lifted(fronts, corners), (0.0, 1.0), 20, 3, 2000, 128, 1.5, corners, True),
         lambda g: walls()(g["x"], g["t"]),
         1e-5,
     )

@@ -2,9 +2,10 @@
 
     python benchmarks/streams.py
 
-Errors are relative L2 on 256 x 100 points of the field less its stream, in space and time and at t = 1, against Cole-Hopf;
-"riding" are the same with every row of points carried along by the stream. Exit code 1 if a bar is missed: 1e-5 in space
-and time and 1e-4 at t = 1 for nu = 0.01, 2e-6 for nu = 0.1, one per cent of spread between streams at riding points.
+Errors are relative L2 on 256 x 100 points of the field less its stream, in space and time and at t = 1, against
+Cole-Hopf; "riding" are the same with every row of points carried along by the stream. Exit code 1 if a bar is missed:
+1e-5 in space and time and 1e-4 at t = 1 for nu = 0.01, 2e-6 for nu = 0.1, one per cent of spread between streams at
+riding points.
 """
 
 from __future__ import annotations

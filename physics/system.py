@@ -202,7 +202,26 @@ class Periodic:
 
 
 @dataclass(frozen=True)
-class Dirichlet:
+class _OnFace:
+    """What conditions on one side of a space coordinate share."""
+
+    field: str
+    coord: str
+    side: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        if self.side not in ("lower", "upper"):
+            raise SolverError(expected(f"{type(self).__name__}.side", repr(self.side), "'lower' or 'upper'"))
+
+    @property
+    def face(self) -> tuple[str, str]:
+        """Coordinate and side on which the condition lives."""
+        return self.coord, self.side
+
+
+@dataclass(frozen=True)
+class Dirichlet(_OnFace):
     """A field on one side of a coordinate.
 
     Parameters
@@ -220,23 +239,10 @@ class Dirichlet:
         If the side is neither.
     """
 
-    field: str
-    coord: str
-    side: str
-    value: Value
-
-    def __post_init__(self) -> None:
-        _check_side(self)
-
     @property
     def name(self) -> str:
         """For messages and losses."""
         return f"{self.field} at {self.side} {self.coord}"
-
-    @property
-    def face(self) -> tuple[str, str]:
-        """Coordinate and side on which the condition lives."""
-        return self.coord, self.side
 
     @property
     def derivatives(self) -> tuple[Key, ...]:
@@ -249,7 +255,7 @@ class Dirichlet:
 
 
 @dataclass(frozen=True)
-class Neumann:
+class Neumann(_OnFace):
     """The derivative of a field along a coordinate, on one side of it.
 
     Parameters
@@ -267,23 +273,10 @@ class Neumann:
         If the side is neither.
     """
 
-    field: str
-    coord: str
-    side: str
-    value: Value
-
-    def __post_init__(self) -> None:
-        _check_side(self)
-
     @property
     def name(self) -> str:
         """For messages and losses."""
         return f"d{self.field}/d{self.coord} at {self.side} {self.coord}"
-
-    @property
-    def face(self) -> tuple[str, str]:
-        """Coordinate and side on which the condition lives."""
-        return self.coord, self.side
 
     @property
     def derivatives(self) -> tuple[Key, ...]:
@@ -340,11 +333,6 @@ class Interface:
 
 
 Condition = Initial | Periodic | Dirichlet | Neumann | Interface
-
-
-def _check_side(condition: Dirichlet | Neumann) -> None:
-    if condition.side not in ("lower", "upper"):
-        raise SolverError(expected(f"{type(condition).__name__}.side", repr(condition.side), "'lower' or 'upper'"))
 
 
 @runtime_checkable

@@ -162,7 +162,6 @@ def _search_line(
     first = positions({x: np.full(len(t), low)}, t)[0][x]
     # the label `low` has moved to `first`: bring the target into the period that begins there
     target = first + (y - first) % length
-    turns = np.round((target - y) / length)
     lower, upper = np.full(len(t), low), np.full(len(t), low + length)
     label = np.clip(low + (target - first), lower, upper) if spread < 1e-3 * length else 0.5 * (lower + upper)
     for _ in range(100):
@@ -180,11 +179,7 @@ def _search_line(
     worst = float(np.abs(gap).max())
     if worst <= 1e-9 * length:
         return {x: label}
-    raise SolverError(
-        expected(
-            "labels", f"a gap of {worst:.3g} after 100 steps ({turns.min():g})", f"at most {tolerance:g} of a period"
-        )
-    )
+    raise SolverError(expected("labels", f"a gap of {worst:.3g} after 100 steps", f"at most {tolerance:g} of a period"))
 
 
 def _check_crossing(volume: Floats) -> None:

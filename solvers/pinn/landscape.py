@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from retrodict.physics.system import Derivatives
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.spectrum import hessian_product, hutchinson_trace, lanczos
 
@@ -49,24 +47,11 @@ def value_function(loss: ResidualLoss) -> Callable[[Floats], float]:
     >>> bool(np.isclose(value_function(loss)(loss.start["weights"]), loss.value(loss.start), rtol=1e-14))
     True
     """
-    trial = loss.trial
-    params = {k: trial.tensor(v) for k, v in trial.system.values.items()}
-    prepared = [trial.prepare(part.coords, part.wanted) for part in loss.parts]
+    others = {k: v for k, v in loss.start.items() if k != "weights"}
 
     def value(weights: Floats) -> float:
-        w, total = trial.tensor(weights), 0.0
-        with torch.no_grad():
-            for part, at in zip(loss.parts, prepared, strict=True):
-                count = at.count // part.stencil
-                importance = trial.tensor(np.ones(count) if part.points is None else part.points)
-                for block in at.blocks if part.stencil == 1 else [slice(0, at.count)]:
-                    d = Derivatives(dict(zip(at.wanted, at.forward(w, block)[0], strict=True)))
-                    rows = part.residual(d, {k: v[block] for k, v in at.coords.items()}, params)
-                    for name, r in rows.items():
-                        factor = 0.5 * part.weight / count * part.scales.get(name, 1.0) ** 2
-                        share = importance[block]
-                        total += factor * float((share * r.view(-1, len(share)) ** 2).sum())
-        return total
+        r = loss.residual({"weights": np.asarray(weights, float), **others})
+        return 0.5 * float(r @ r)
 
     return value
 

@@ -151,6 +151,28 @@ class ResidualLoss:
         packed = torch.cat([bar, *(s.reshape(1) for s in slopes)])
         return value, packed.double().cpu().numpy()
 
+    def residual(self, x: Tree) -> NDArray[np.float64]:
+        """Return the weighted residuals of all parts, shape (m,), without any derivative by the unknowns.
+
+        Parameters
+        ----------
+        x : Mapping of str to ndarray
+            Weights and unknowns.
+
+        Returns
+        -------
+        ndarray
+            Its half sum of squares is the loss.
+        """
+        weights, params, _ = self._inputs(x)
+        found = []
+        for part, prepared, roots in zip(self.parts, self._prepared, self._factors, strict=True):
+            for block in prepared.blocks:
+                values, _ = prepared.forward(weights, block)
+                rows = self._residuals(part, prepared, block, values, params, roots)[1]
+                found += [r.detach() for r in rows.values()]
+        return np.asarray(torch.cat(found).double().cpu().numpy())
+
     def jacobian(self, x: Tree) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weighted residuals of all parts and their derivative.
 

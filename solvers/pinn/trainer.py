@@ -152,7 +152,9 @@ class Trainer:
     def _check_methods(self) -> None:
         """Refuse unknown methods, and those that cannot treat the loss, before any work."""
         first = self.trial(0, ())
-        loss = self._loss(first, *self._first_points(first), first.draw(self.seeds.stream("probe")))
+        few = replace(self.sampling, count=8, initial=0, adaptive=0.0)
+        points = few.draw(first.system.coords, self.seeds.stream("probe points"))
+        loss = self._loss(first, points, np.ones(8), first.draw(self.seeds.stream("probe")))
         for stage in (stage for leg in self.legs for stage in leg.stages):
             optimizer(stage.method, loss, stage.options)
 
@@ -309,10 +311,6 @@ class Trainer:
             span = trial.system.coords["t"].bounds
             importance = causal_weights(points["t"], residual(points), span, self.sampling.causal, self.sampling.bins)
         return points, importance
-
-    def _first_points(self, trial: Trial) -> tuple[dict[str, Floats], Floats]:
-        points = replace(self.sampling, adaptive=0.0).draw(trial.system.coords, self.seeds.stream("probe points"))
-        return points, np.ones(len(next(iter(points.values()))))
 
     def _optimizer(
         self,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.solvers.pinn.hessian import hessian_product, hutchinson_trace, lanczos
 from retrodict.solvers.pinn.loss import ResidualLoss
-from retrodict.solvers.pinn.spectrum import hessian_product, hutchinson_trace, lanczos
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,12 +7,12 @@ from retrodict.physics.pde.burgers import burgers, burgers_interval
 from retrodict.physics.pde.convection import convection
 from retrodict.physics.pde.lagrangian import Lagrangian
 from retrodict.solvers.iterate import iterate
+from retrodict.solvers.pinn.hessian import dense_hessian
 from retrodict.solvers.pinn.landscape import convexity_ratio, landscape, surface, value_function
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.parts import Part, equation_part
 from retrodict.solvers.pinn.plans import Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.spectrum import dense_hessian
 from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 

@@ -9,18 +9,11 @@ from retrodict.physics.pde.burgers import burgers
 from retrodict.physics.pde.convection import convection
 from retrodict.physics.pde.lagrangian import Lagrangian
 from retrodict.solvers.pinn.diagnosis import diagnose, field_error
+from retrodict.solvers.pinn.hessian import dense_hessian, hessian_product, hutchinson_trace, lanczos, plain_loss
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.sampling import Sampling
-from retrodict.solvers.pinn.spectrum import (
-    TangentSpectrum,
-    dense_hessian,
-    hessian_product,
-    hutchinson_trace,
-    lanczos,
-    plain_loss,
-    tangent_spectrum,
-)
+from retrodict.solvers.pinn.spectrum import TangentSpectrum, tangent_spectrum
 from retrodict.solvers.pinn.trial import Trial, separate_networks
 from retrodict.solvers.pinn.windows import Piece, Window
 

@@ -17,13 +17,13 @@ from retrodict.solvers.base import Status
 from retrodict.solvers.deepxde.conditions import Axes
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.pinn.constraints import check_conditions, hard_and_soft
+from retrodict.solvers.pinn.hessian import plain_loss
 from retrodict.solvers.pinn.landscape import value_function
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.optimizers import METHODS
 from retrodict.solvers.pinn.parts import Part, condition_part, equation_part, face_points
 from retrodict.solvers.pinn.plans import Stage, curriculum, marching
 from retrodict.solvers.pinn.sampling import Sampling, sobol
-from retrodict.solvers.pinn.spectrum import plain_loss
 from retrodict.solvers.pinn.splits import SplitSolution
 from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import Trial, separate_networks

@@ -42,7 +42,8 @@ def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Neuma
     Returns
     -------
     tuple
-        Initial, Dirichlet and periodic conditions; Neumann conditions and interfaces.
+        Initial, Dirichlet and periodic conditions, and Neumann ones where the field itself is given on the same face;
+        the other Neumann conditions, and interfaces.
 
     Examples
     --------
@@ -51,8 +52,13 @@ def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Neuma
     >>> [condition.name for condition in hard], soft
     (['initial u', 'periodic x'], ())
     """
-    hard = tuple(c for c in system.conditions if not isinstance(c, (Neumann, Interface)))
-    return hard, tuple(c for c in system.conditions if isinstance(c, (Neumann, Interface)))
+    given = {(c.field, *c.face) for c in system.conditions if isinstance(c, Dirichlet)}
+    soft = tuple(
+        c
+        for c in system.conditions
+        if isinstance(c, Interface) or (isinstance(c, Neumann) and (c.field, *c.face) not in given)
+    )
+    return tuple(c for c in system.conditions if not any(c is s for s in soft)), soft
 
 
 def periodic_coords(conditions: Sequence[Condition]) -> tuple[str, ...]:
@@ -114,6 +120,13 @@ class Ansatz:
         return faces
 
     @property
+    def _slopes(self) -> dict[tuple[str, str], Value]:
+        """Slopes on faces where the field is given too."""
+        given = self._faces
+        neumann = [c for c in self.conditions if isinstance(c, Neumann) and c.field == self.field]
+        return {c.face: c.value for c in neumann if c.side in given.get(c.coord, {})}
+
+    @property
     def _start(self) -> Initial | None:
         return next((c for c in self.conditions if isinstance(c, Initial) and c.field == self.field), None)
 
@@ -156,13 +169,44 @@ class Ansatz:
             on = self._on(coords, coord, side)
             blend = torch.ones_like(share) if len(sides) == 1 else (1 - share if side == "lower" else share)
             a = a + blend * (value(on) - self._built(on, rest, None))
-        return a
+        return a + self._bent(coords, coord, sides, rest)
 
-    def _rate(self, under: Coords, faces: list[tuple[str, dict[str, Value]]], time: str) -> Tensor:
-        """Return the rate at which the faces' part begins."""
+    def _bent(
+        self, coords: Coords, coord: str, sides: dict[str, Value], rest: list[tuple[str, dict[str, Value]]]
+    ) -> Tensor:
+        """Return what brings the slopes on the faces of a coordinate to those given, and is zero on the faces."""
+        low, high = self.coords[coord].bounds
+        share, total = (coords[coord] - low) / (high - low), torch.zeros_like(coords[coord])
+        wanted = {side: self._slopes[coord, side] for side in sides if (coord, side) in self._slopes}
+        for side, slope in wanted.items():
+            on = self._on(coords, coord, side)
+            missing = slope(on) - self._without(on, coord, sides, rest)
+            near, far = (share, 1 - share) if side == "lower" else (1 - share, share)
+            sign = 1.0 if side == "lower" else -1.0
+            # no value on either face, slope 1 on its own, none on the other if that has one to keep
+            bump = sign * near * (far**2 if len(wanted) == 2 else far if len(sides) == 2 else 1.0)
+            total = total + (high - low) * bump * missing
+        return total
+
+    def _without(
+        self, on: Coords, coord: str, sides: dict[str, Value], rest: list[tuple[str, dict[str, Value]]]
+    ) -> Tensor:
+        """Return the slope on a face of what has the right values there: `_built` before it is bent."""
+        low, high = self.coords[coord].bounds
+        across = torch.zeros_like(on[coord])
+        if len(sides) == 2:
+            ends = [self._on(on, coord, side) for side in ("upper", "lower")]
+            gaps = [
+                sides[side](end) - self._built(end, rest, None) for side, end in zip(("upper", "lower"), ends, strict=True)
+            ]
+            across = (gaps[0] - gaps[1]) / (high - low)
+        return self._rate(on, rest, coord) + across
+
+    def _rate(self, under: Coords, faces: list[tuple[str, dict[str, Value]]], coord: str) -> Tensor:
+        """Return the derivative of the faces' part along a coordinate."""
         with torch.enable_grad():
-            t = under[time].detach().clone().requires_grad_()
-            return _slope(self._built({**under, time: t}, faces, None), t)
+            t = under[coord].detach().clone().requires_grad_()
+            return _slope(self._built({**under, coord: t}, faces, None), t)
 
     def factor(self, coords: Coords) -> Tensor:
         """Return B, shape (n,): zero on the faces of the conditions, positive inside.
@@ -181,7 +225,8 @@ class Ansatz:
         for coord, sides in self._faces.items():
             low, high = self.coords[coord].bounds
             share = (coords[coord] - low) / (high - low)
-            b = b * (share if "lower" in sides else 1.0) * (1 - share if "upper" in sides else 1.0)
+            below, above = (2 if (coord, side) in self._slopes else 1 for side in ("lower", "upper"))
+            b = b * (share**below if "lower" in sides else 1.0) * ((1 - share) ** above if "upper" in sides else 1.0)
             b = b * 4 if len(sides) == 2 else b
         if (start := self._start) is not None:
             since = coords[start.time] - self.coords[start.time].bounds[0]

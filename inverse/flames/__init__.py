@@ -1,0 +1,1 @@
+"""Rates and transport of flames from measured burning velocities and profiles."""

@@ -1,0 +1,1 @@
+"""Properties of reacting gas mixtures: mechanisms, thermodynamics, kinetics and mixture-averaged transport."""

@@ -1,0 +1,121 @@
+"""Counterflow premixed flames from nothing but their conditions; extinction is told apart from failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from retrodict.physics.errors import SpaceError, expected
+from retrodict.physics.flames.counterflow import CounterflowEquations
+from retrodict.physics.flames.equations import Params
+from retrodict.physics.flames.finite_volume import Scheme
+from retrodict.physics.flames.mechanism import Mechanism
+from retrodict.physics.flames.mixture import density
+from retrodict.solvers.base import Status
+from retrodict.solvers.flames.premixed import burnt
+from retrodict.solvers.flames.refinement import Progress, refined
+from retrodict.solvers.flames.solution import FlameSolution
+
+__all__ = ["CounterflowPremixedFlame"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CounterflowPremixedFlame:
+    """A premixed stream from the left against a stream of gas from the right.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        Properties and kinetics.
+    Y_u, Y_b : ndarray, shape (K,)
+        Mass fractions of the left and the right stream.
+    m_u, m_b : float
+        Mass fluxes of both, towards each other, kg/m2/s.
+    T_u, T_b : float
+        Temperatures of both, K.
+    p : float
+        Pressure, Pa.
+    width : float
+        Distance of the nozzles, m.
+    points : int
+        Nodes of the last grid.
+    scheme : {"central", "upwind"}
+        Convection of second or first order.
+
+    Raises
+    ------
+    SpaceError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from retrodict.physics.flames.mechanism import load_mechanism
+    >>> gas = load_mechanism("h2o2.yaml")
+    >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
+    >>> CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50).solve().status.value
+    'converged'
+    """
+
+    mechanism: Mechanism
+    Y_u: Floats
+    Y_b: Floats
+    m_u: float
+    m_b: float
+    T_u: float = 300.0
+    T_b: float = 300.0
+    p: float = 101325.0
+    width: float = 0.02
+    points: int = 200
+    scheme: Scheme = "central"
+
+    def __post_init__(self) -> None:
+        where = type(self).__name__
+        for name in ("m_u", "m_b", "T_u", "T_b", "p", "width"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise SpaceError(expected(f"{where}.{name}", getattr(self, name), "a positive number in SI units"))
+        for name in ("Y_u", "Y_b"):
+            Y = np.asarray(getattr(self, name), dtype=float)
+            if Y.shape != (self.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
+                raise SpaceError(expected(f"{where}.{name}", Y, f"{self.mechanism.K} mass fractions with sum 1"))
+        if self.points < 20:
+            raise SpaceError(expected(f"{where}.points", self.points, "at least 20"))
+
+    def solve(self, progress: Progress | None = None) -> FlameSolution:
+        """Return the flame; failure and extinction are a status with a reason."""
+        params = self._params()
+        U, x, Lambda = self._start(params)
+        start = CounterflowEquations(self.mechanism, torch.as_tensor(x), "upwind")
+        solved = refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress)
+        hottest, hot = float(solved.U[:, 2].max()), max(self.T_u, self.T_b) + 200
+        if solved.status is Status.CONVERGED and hottest < hot:
+            reason = f"Extinguished: the steady flow is no hotter than {hottest:.0f} K."
+            return replace(solved, status=Status.FAILED, reason=reason)
+        return solved
+
+    def _params(self) -> Params:
+        names = ("p", "T_u", "T_b", "m_u", "m_b", "Y_u", "Y_b")
+        given = {k: torch.as_tensor(np.asarray(getattr(self, k), dtype=float)) for k in names}
+        return {**self.mechanism.tensors(), **given}
+
+    def _start(self, params: Params) -> tuple[Floats, Floats, float]:
+        """Return a hot pocket of burnt gas around the stagnation plane of an even flow, its nodes, and ``Lambda``."""
+        n = 41
+        s = np.linspace(0, 1, n)
+        T_b, Y_b = burnt(self.mechanism, self.T_u, self.p, np.asarray(self.Y_u))
+        stagnation = self.m_u / (self.m_u + self.m_b)
+        rise = np.clip((s - 0.5 * stagnation) / (0.25 * stagnation), 0, 1)[:, None]
+        fall = np.clip((s - stagnation) / (0.5 * (1 - stagnation)), 0, 1)[:, None]
+        cold, hot, other = (
+            np.concatenate([[T], Y]) for T, Y in ((self.T_u, self.Y_u), (T_b, Y_b), (self.T_b, self.Y_b))
+        )
+        state = (cold * (1 - rise) + hot * rise) * (1 - fall) + other * fall
+        m = self.m_u - (self.m_u + self.m_b) * s
+        rho = density(self.mechanism, *(torch.as_tensor(v) for v in (state[:, 0], self.p, state[:, 1:]))).numpy()
+        V = (self.m_u + self.m_b) / (2 * self.width * rho)
+        V[0] = V[-1] = 0
+        return np.column_stack([m, V, state]), s * self.width, -float(rho[0] * V[1] ** 2)

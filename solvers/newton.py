@@ -238,12 +238,12 @@ class _Search:
             if dt < 1e-10 * self.settings.first_dt:
                 return 0.0
             contraction = self._implicit_step(dt)
-            if contraction > 0.5:
+            if contraction > 0.3:
                 dt /= 4
                 continue
             taken += 1
             self.time_steps += 1
-            dt *= self.settings.growth if contraction < 0.2 else 1.0
+            dt *= self.settings.growth if contraction < 0.1 else 1.0
         return dt
 
     def _implicit_step(self, dt: float) -> float:
@@ -254,14 +254,16 @@ class _Search:
             return np.inf
         factors, dU, dz, size = step
         U, z = self._moved(dU, dz)
+        if np.any(self.U + dU < self.limits.lower - 1e-4 * self.limits.change):
+            return np.inf
         F, f = self.system.residual(U, z)
         if not (np.all(np.isfinite(F)) and np.all(np.isfinite(f))):
             return np.inf
         dU2, dz2 = factors.solve(-F - rate * (U - self.U), -f)
         contraction = self._size(U, z, dU2, dz2, rough=True) / self._size(U, z, dU, dz, rough=True)
-        if contraction <= 0.5 or size < 1:
+        if contraction <= 0.3 or size < 1:
             self.U, self.z = self._moved(U + dU2 - self.U, z + dz2 - self.z)
-            return min(contraction, 0.5)
+            return min(contraction, 0.3)
         return contraction
 
     def _moved(self, dU: Floats, dz: Floats) -> tuple[Floats, Floats]:
@@ -305,7 +307,8 @@ class _Search:
         """Return the largest share of a step, at most one, that stays within bounds and largest changes."""
         limits = self.limits
         with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(dU < 0, U - limits.lower, limits.upper - U) / np.abs(dU)
+            slack = 1e-5 * limits.change
+            room = (np.where(dU < 0, U - limits.lower, limits.upper - U) + slack) / np.abs(dU)
             shares = [room, limits.scalar_change * np.abs(z) / np.abs(dz)]
         return min(self._marched(dU), *(float(np.nanmin(s)) for s in shares if s.size))
 

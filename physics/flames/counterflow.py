@@ -93,11 +93,11 @@ class CounterflowEquations:
 
     @property
     def limits(self) -> Limits:
-        """Temperatures from 200 to 6000 K, mass fractions from slightly below zero to one."""
+        """Temperatures from 200 to 6000 K, mass fractions from zero to one."""
         K = self.mechanism.K
         return Limits(
-            lower=(-1e6, -1e6, 200.0, *(-1e-5,) * K),
-            upper=(1e6, 1e6, 6000.0, *(1.0 + 1e-5,) * K),
+            lower=(-1e6, -1e6, 200.0, *(0.0,) * K),
+            upper=(1e6, 1e6, 6000.0, *(1.0,) * K),
             change=(1e6, 1e6, 300.0, *(1.0,) * K),
             small=(1e-9, 1e-7, 1e-6, *(1e-11,) * K),
             scalar_change=(1e6,),

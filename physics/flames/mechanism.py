@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -276,9 +277,16 @@ def _mechanism(gas: Any, where: str) -> Mechanism:
 
 
 def _reason(error: Exception) -> str:
-    """Return what Cantera says, on one line and without its frame."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and set(line) != {"*"})
+    """Return what Cantera says, on one line; of its excerpt of the file the line at fault and whose it is."""
+    said, _, excerpt = str(error).partition("|  Line |")
+    parts = said.replace("*", " ").split()
+    owner = ""
+    for number, line in re.findall(r"^[|>]\s+(\d+) [|>] (.*)$", excerpt, re.MULTILINE):
+        owner = line if re.match(r"\s*- (equation|name):", line) else owner
+        if f">{number:>6} >" in excerpt and line.strip():
+            parts.append(f"(in '{owner.strip()}': '{line.strip()}')" if owner != line else f"('{line.strip()}')")
+            break
+    return " ".join(parts)
 
 
 def _domain(parameters: Mapping[str, Array]) -> Space:

@@ -110,11 +110,11 @@ class PremixedEquations:
 
     @property
     def limits(self) -> Limits:
-        """Temperatures from 200 to 6000 K, mass fractions from slightly below zero to one."""
+        """Temperatures from 200 to 6000 K, mass fractions from zero to one."""
         K, free = self.mechanism.K, self.anchor is not None
         return Limits(
-            lower=(200.0, *(-1e-5,) * K),
-            upper=(6000.0, *(1.0 + 1e-5,) * K),
+            lower=(200.0, *(0.0,) * K),
+            upper=(6000.0, *(1.0,) * K),
             change=(300.0, *(1.0,) * K),
             small=(1e-6, *(1e-11,) * K),
             scalar_change=(0.5,) if free else (),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAP", "TINY", "Stages", "rate_stages"]
 
-TINY = 1e-30
+TINY = 1e-18
 """Concentration in kmol/m3 below which fractional and negative powers are held constant."""
 
 CAP = 600.0

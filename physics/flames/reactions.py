@@ -1,7 +1,9 @@
 """What a reaction list is to the kinetics: index tables of species, colliders and orders, and nominal rate parameters.
 
 Orders are split into a whole part, a plain product of concentrations that stays exact for any sign, and a rest, a power
-that needs positive concentrations. Species slots are padded: index K is a concentration of one, index K + 1 of zero.
+that needs positive concentrations: 0.5 is 1 less 0.5, and -0.3 is 1 less 1.3. With the power held constant near zero,
+such a rate goes through zero linearly and changes its sign there, which drives overshoots of a Newton iteration back.
+Species slots are padded: index K is a concentration of one, index K + 1 of zero.
 """
 
 from __future__ import annotations
@@ -154,8 +156,8 @@ def _indexed(amounts: Mapping[str, float], index: Mapping[str, int]) -> dict[int
 
 
 def _whole(order: float) -> int:
-    """Return the part of an order that is a product of concentrations."""
-    return max(math.floor(order), 0)
+    """Return the part of an order that is a product of concentrations: at least one, so that rates vanish at zero."""
+    return max(math.floor(order), 1) if order else 0
 
 
 def _slots(orders: list[dict[int, float]], active: list[bool], K: int) -> Tensor:

@@ -312,6 +312,6 @@ def _differentiated(config: Free) -> xr.Dataset:
     equations = [reaction.equation for reaction in flame.gas.reactions()]
     out = data[["s_L"]].assign(
         sensitivity=("reaction", found, {"units": "1", "long_name": "dln s_L / dln k"}),
-        equation=("reaction", equations, {"units": "1"}),
+        equation=("reaction", equations),
     )
     return out.assign_attrs(adjoint_time=spent)

@@ -182,6 +182,8 @@ def _from(config: Free, start: Any) -> Any:
     x = np.array(config.numerics.points)
     made = config.gas.solution()
     flame = ct.FreeFlame(made, grid=x)
+    # without this `solve` would put its own guess over ours; that of FreeFlame itself may insert a point
+    ct.FlameBase.set_initial_guess(flame)
     cold, speed = (made.T, made.Y), made.density
     made.equilibrate("HP")
     hot = made.T, made.Y
@@ -205,6 +207,8 @@ def _from(config: Free, start: Any) -> Any:
         flame.flame.set_profile(name, share, values)
     flame.fixed_temperature = T_fix
     config.numerics.run(flame)
+    if len(flame.grid) != len(x) or not np.isclose(flame.fixed_temperature_location, x[index], rtol=1e-9, atol=0.0):
+        raise ct.CanteraError(f"the anchor went to {flame.fixed_temperature_location} m, away from {x[index]} m")
     return flame
 
 

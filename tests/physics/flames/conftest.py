@@ -61,9 +61,9 @@ reactions:
   rate-constant: {A: 2.24e+12, b: 0.0, Ea: 40700.0}
   orders: {CO: 1.0, O2: 0.25, H2O: 0.5}
   nonreactant-orders: true
-- equation: OH + CO => H + CO2
-  rate-constant: {A: 4.0e+7, b: 0.3, Ea: 70.0}
-  orders: {OH: 2.5, CO: 0.0}
+- equation: OH + HO2 => H2O + O2
+  rate-constant: {A: 4.0e+12, b: 0.3, Ea: 70.0}
+  orders: {OH: 2.5, HO2: 0.0}
 - equation: H2O2 <=> H2O + 0.5 O2
   rate-constant: {A: 1.0e+9, b: 0.0, Ea: 30000.0}
 """

@@ -71,11 +71,18 @@ class BorderedBand:
             raise SolverError(expected("BorderedBand", f"shapes {got}", wanted))
 
     def apply(self, step: Floats, scalars: Floats) -> tuple[Floats, Floats]:
-        """Return the product with ``(dU, dz)``, shapes (n, M) and (q,)."""
-        product = np.einsum("iab,ib->ia", self.diagonal, step) + self.columns @ scalars
-        product[1:] += np.einsum("iab,ib->ia", self.lower[1:], step[:-1])
-        product[:-1] += np.einsum("iab,ib->ia", self.upper[:-1], step[1:])
-        return product, np.einsum("qib,ib->q", self.rows, step) + self.corner @ scalars
+        """Return the product with ``(dU, dz)``, shapes (n, M) or (n, M, k) and (q,) or (q, k)."""
+        product = _times(self.diagonal, step) + np.einsum("iaq,q...->ia...", self.columns, scalars)
+        product[1:] += _times(self.lower[1:], step[:-1])
+        product[:-1] += _times(self.upper[:-1], step[1:])
+        return product, np.einsum("qib,ib...->q...", self.rows, step) + self.corner @ scalars
+
+    def apply_transposed(self, step: Floats, scalars: Floats) -> tuple[Floats, Floats]:
+        """Return the product of the transposed matrix with ``(dU, dz)``; shapes as in `apply`."""
+        product = _times(self.diagonal.mT, step) + np.einsum("qib,q...->ib...", self.rows, scalars)
+        product[:-1] += _times(self.lower[1:].mT, step[1:])
+        product[1:] += _times(self.upper[:-1].mT, step[:-1])
+        return product, np.einsum("iaq,ia...->q...", self.columns, step) + self.corner.T @ scalars
 
     def shifted(self, mass: Floats) -> BorderedBand:
         """Return the matrix with ``mass``, shape (n, M), added to the diagonal of ``A``: an implicit step in time."""
@@ -119,8 +126,39 @@ class Factors:
     lu: Floats
     pivots: NDArray[np.int32]
 
-    def solve(self, right: Floats, scalars: Floats) -> tuple[Floats, Floats]:
-        """Solve for ``(dU, dz)``; ``right`` has shape (n, M) or (n, M, k), ``scalars`` (q,) or (q, k)."""
+    def solve(self, right: Floats, scalars: Floats, *, corrections: int = 0) -> tuple[Floats, Floats]:
+        """Solve for ``(dU, dz)``.
+
+        Parameters
+        ----------
+        right : ndarray, shape (n, M) or (n, M, k)
+            Right-hand sides of the nodes.
+        scalars : ndarray, shape (q,) or (q, k)
+            Right-hand sides of the scalars' equations.
+        corrections : int
+            Steps of iterative refinement: Newton needs none, a derivative that others are held against does.
+
+        Returns
+        -------
+        ndarray, shape of ``right``, and ndarray, shape of ``scalars``
+        """
+        dU, dz = self._solve(right, scalars)
+        for _ in range(corrections):
+            F, f = self.matrix.apply(dU, dz)
+            more = self._solve(right - F, scalars - f)
+            dU, dz = dU + more[0], dz + more[1]
+        return dU, dz
+
+    def solve_transposed(self, right: Floats, scalars: Floats, *, corrections: int = 0) -> tuple[Floats, Floats]:
+        """Solve the transposed system; arguments as in `solve`."""
+        dU, dz = self._solve_transposed(right, scalars)
+        for _ in range(corrections):
+            F, f = self.matrix.apply_transposed(dU, dz)
+            more = self._solve_transposed(right - F, scalars - f)
+            dU, dz = dU + more[0], dz + more[1]
+        return dU, dz
+
+    def _solve(self, right: Floats, scalars: Floats) -> tuple[Floats, Floats]:
         border = self.matrix
         first = self._band_solve(right, transposed=False)
         if not scalars.shape[0]:
@@ -129,8 +167,7 @@ class Factors:
         dz = np.linalg.solve(self._schur, gap)
         return first - np.einsum("ibq,q...->ib...", self._columns, dz), dz
 
-    def solve_transposed(self, right: Floats, scalars: Floats) -> tuple[Floats, Floats]:
-        """Solve the transposed system; shapes as in `solve`."""
+    def _solve_transposed(self, right: Floats, scalars: Floats) -> tuple[Floats, Floats]:
         border = self.matrix
         if not scalars.shape[0]:
             return self._band_solve(right, transposed=True), scalars
@@ -154,3 +191,8 @@ class Factors:
         flat = right.reshape(n * m, -1)
         x, _ = lapack.dgbtrs(self.lu, width, width, flat, self.pivots, trans=int(transposed))
         return np.asarray(x).reshape(right.shape)
+
+
+def _times(blocks: Floats, step: Floats) -> Floats:
+    """Return the products of blocks (n, M, M) with nodal vectors (n, M) or (n, M, k)."""
+    return np.asarray(blocks @ step[..., None])[..., 0] if step.ndim == 2 else np.asarray(blocks @ step)

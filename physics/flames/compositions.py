@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.flames.cantera_errors import reason
 
 __all__ = ["mixed", "parsed"]
 
@@ -100,9 +101,8 @@ def mixed(
     try:
         gas.set_equivalence_ratio(phi, fuel, oxidizer)
     except ct.CanteraError as error:
-        reason = " ".join(str(error).replace("*", " ").split())
         raise DataError(
-            expected("fuel and oxidizer", reason, "a fuel that takes up oxygen, an oxidizer with it")
+            expected("fuel and oxidizer", reason(error), "a fuel that takes up oxygen, an oxidizer with it")
         ) from error
     return np.array(gas.Y)
 

@@ -33,7 +33,6 @@ class _Stages:
     """Intermediates: ``G = scale others / sums``; pairs are (n, K, K) with an empty diagonal."""
 
     fit: Tensor
-    polynomial: Tensor
     inverse: Tensor
     raw: Tensor
     X: Tensor
@@ -90,14 +89,13 @@ def _stages(params: Params, mech: Mechanism, T: Tensor, p: Tensor | float, Y: Te
     polynomial = (torch.stack([torch.ones_like(L), L, L**2, L**3, L**4], 1) @ fit.T).reshape(-1, K, K)
     # a gas of one species diffuses into itself
     off = 1.0 - torch.eye(K, dtype=T.dtype) if K > 1 else torch.ones(1, 1, dtype=T.dtype)
-    inverse = (p / T**1.5)[:, None, None] * (off / polynomial)
+    inverse = off / polynomial
     raw, mean = mole_fractions(mech, Y), mean_weight(mech, Y)[:, None]
     X = raw.clamp(min=TRACE)
     masses = torch.where(raw >= TRACE, Y, TRACE * mech.weights / mean)
-    # rho/Wbar = p/(R T)
-    scale = (p / (GAS_CONSTANT * T))[:, None] * mech.weights
-    sums = (inverse @ X[:, :, None])[:, :, 0]
-    return _Stages(fit, polynomial, inverse, raw, X, masses, mean, off, masses @ off, sums, scale)
+    # rho/Wbar = p/(R T), D_kj = T^(3/2) c.l / p
+    scale = (p / (GAS_CONSTANT * T) * (T**1.5 / p))[:, None] * mech.weights
+    return _Stages(fit, inverse, raw, X, masses, mean, off, masses @ off, (inverse @ X[:, :, None])[:, :, 0], scale)
 
 
 def mixture_diffusion_jacobian(
@@ -124,18 +122,19 @@ def mixture_diffusion_jacobian(
     >>> round(float(300.0 * by_T[0, 3] / G[0, 3]), 1)  # rho D grows as T^0.8
     0.8
     """
-    s, L, K = _stages(params, mech, T, p, Y), T.log(), mech.K
-    slope = torch.stack([torch.zeros_like(L), torch.ones_like(L), 2 * L, 3 * L**2, 4 * L**3], 1) @ s.fit.T
-    # d ln D_kj/dT = (3/2 + c.l'/c.l)/T
-    sums_T = -(s.inverse * slope.reshape(-1, K, K) / s.polynomial) @ s.X[:, :, None]
-    sums_T = (sums_T[:, :, 0] - 1.5 * s.sums) / T[:, None]
+    s, L = _stages(params, mech, T, p, Y), T.log()
     G = s.value
-    by_T = -G * (1.0 / T[:, None] + sums_T / s.sums)
+    slope = torch.stack([torch.zeros_like(L), torch.ones_like(L), 2 * L, 3 * L**2, 4 * L**3], 1) @ s.fit.T
+    # d ln D_kj/dT = (3/2 + c.l'/c.l)/T, and 1/T goes with the density
+    steeper = slope.reshape(s.inverse.shape).mul_(s.inverse).mul_(s.inverse) @ s.X[:, :, None]
+    by_T = G * (0.5 + steeper[:, :, 0] / s.sums) / T[:, None]
     present = (s.raw >= TRACE).to(T.dtype)
     # dX_i/dY_j = (Wbar/W_j) (delta_ij - X_i) of species that are present; traces are constant in X, not in Y
     per = s.mean / mech.weights
     through_mean = (s.inverse @ (present * s.raw)[:, :, None])[:, :, 0] / s.sums
     traces = ((1.0 - present) * s.masses) @ s.off
-    by_Y = s.inverse * (-G / s.sums)[:, :, None] * (present * per)[:, None, :]
-    by_Y = by_Y + (G * through_mean + s.scale / s.sums * traces)[:, :, None] * per[:, None, :]
-    return G, by_T, by_Y + (s.scale / s.sums)[:, :, None] * (s.off * present[:, None, :])
+    ratio = s.scale / s.sums
+    # in place, as these are the largest arrays of a flame
+    by_Y = (s.inverse * (-G / s.sums)[:, :, None]).mul_(per[:, None, :])
+    by_Y = by_Y.addcmul_(s.off, ratio[:, :, None]).mul_(present[:, None, :])
+    return G, by_T, by_Y.baddbmm_((G * through_mean + ratio * traces)[:, :, None], per[:, None, :])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.flames.cantera_errors import reason
 from retrodict.physics.flames.compositions import mixed, parsed
 from retrodict.physics.flames.reactions import ReactionTables, read_reactions
 from retrodict.physics.flames.species_data import (
@@ -244,7 +244,7 @@ def load_mechanism(source: str | Path, phase: str = "") -> Mechanism:
     try:
         gas = ct.Solution(where, phase) if phase else ct.Solution(where)
     except ct.CanteraError as error:
-        raise DataError(expected(where, _reason(error), "a mechanism that Cantera accepts")) from error
+        raise DataError(expected(where, reason(error), "a mechanism that Cantera accepts")) from error
     return _mechanism(gas, where)
 
 
@@ -274,19 +274,6 @@ def _mechanism(gas: Any, where: str) -> Mechanism:
         reference_pressure=gas.reference_pressure,
         text=gas.write_yaml(precision=17),
     )
-
-
-def _reason(error: Exception) -> str:
-    """Return what Cantera says, on one line; of its excerpt of the file the line at fault and whose it is."""
-    said, _, excerpt = str(error).partition("|  Line |")
-    parts = said.replace("*", " ").split()
-    owner = ""
-    for number, line in re.findall(r"^[|>]\s+(\d+) [|>] (.*)$", excerpt, re.MULTILINE):
-        owner = line if re.match(r"\s*- (equation|name):", line) else owner
-        if f">{number:>6} >" in excerpt and line.strip():
-            parts.append(f"(in '{owner.strip()}': '{line.strip()}')" if owner != line else f"('{line.strip()}')")
-            break
-    return " ".join(parts)
 
 
 def _domain(parameters: Mapping[str, Array]) -> Space:

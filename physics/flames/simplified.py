@@ -222,7 +222,9 @@ class SimplifiedMixture:
         # c = 2 sqrt(R_g T_max) is a quadratic equation for s_L; below its smaller root the flow is subsonic
         sound, fresh = math.sqrt(gas * hot), math.sqrt(gas * hot - gas * cold)
         if not 0 < s_L <= sound - fresh:
-            raise SolverError(expected("s_L", f"{s_L:g} m/s", f"a positive velocity of at most {sound - fresh:.4g} m/s"))
+            raise SolverError(
+                expected("s_L", f"{s_L:g} m/s", f"a positive velocity of at most {sound - fresh:.4g} m/s")
+            )
 
     def density(self, T: Tensor, s_L: Tensor | float, q: Parameters | None = None) -> Tensor:
         """Return the density ``m / u``, kg/m^3; parameters as in `velocity`.

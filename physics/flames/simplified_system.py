@@ -43,7 +43,7 @@ class SimplifiedSystem:
         Gas, reaction, conditions.
     s_L : float, optional
         Burning velocity in m/s, or where a search for it begins.
-    level : bool, optional
+    burnt : bool, optional
         Ask for ``T'(L) = 0``: the flame has burnt out before the end of the domain.
     anchored : bool, optional
         State ``T(0) = T_in`` and ``T'(0) = g_0``; data can take their place.
@@ -57,7 +57,7 @@ class SimplifiedSystem:
     --------
     >>> system = SimplifiedSystem(SimplifiedMixture())
     >>> [c.name for c in system.conditions]
-    ['theta at lower z', 'dtheta/dz at lower z', 'dtheta/dz at upper z']
+    ['theta at lower z', 'dtheta/dz at lower z', 'theta at upper z']
     >>> burnt = {("theta",): torch.ones(1), ("theta", "z"): torch.zeros(1), ("theta", "z", "z"): torch.zeros(1)}
     >>> abs(float(system.residuals(Derivatives(burnt), {}, {})["energy"])) < 1e-6
     True
@@ -65,7 +65,7 @@ class SimplifiedSystem:
 
     mixture: SimplifiedMixture
     s_L: float = SPEED
-    level: bool = True
+    burnt: bool = True
     anchored: bool = True
     name: str = field(default="simplified flame", init=False)
 
@@ -82,6 +82,11 @@ class SimplifiedSystem:
     def rise(self) -> float:
         """Kelvins in a unit of theta."""
         return self.mixture.burnt_temperature - self.mixture.inlet_temperature
+
+    @property
+    def cut_slope(self) -> float:
+        """``dtheta/dz`` at the cut."""
+        return self.mixture.slope * self.thickness / self.rise
 
     @property
     def coords(self) -> Space:
@@ -115,13 +120,13 @@ class SimplifiedSystem:
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """Temperature and slope at the cut, none behind the flame."""
-        slope = self.mixture.slope * self.thickness / self.rise
+        slope = self.cut_slope
         cut = (
             Dirichlet("theta", "z", "lower", lambda at: torch.zeros_like(at["z"])),
             Neumann("theta", "z", "lower", lambda at: torch.full_like(at["z"], slope)),
         )
-        end = Neumann("theta", "z", "upper", lambda at: torch.zeros_like(at["z"]))
-        return (*(cut if self.anchored else ()), *((end,) if self.level else ()))
+        end = Dirichlet("theta", "z", "upper", lambda at: torch.ones_like(at["z"]))
+        return (*(cut if self.anchored else ()), *((end,) if self.burnt else ()))
 
     @property
     def prescribed(self) -> tuple[str, ...]:

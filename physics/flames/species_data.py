@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.flames.cantera_errors import reason
 
 __all__ = ["check_phase", "nasa_coefficients", "pair_index", "pairs", "transport_polynomials"]
 
@@ -138,9 +139,7 @@ def transport_polynomials(gas: Any, where: str) -> tuple[np.ndarray, np.ndarray,
         first, second = pairs(gas.n_species)
         diffusion = [gas.get_binary_diff_coeffs_polynomial(int(k), int(j)) for k, j in zip(first, second, strict=True)]
     except ct.CanteraError as error:
-        raise DataError(
-            expected(f"{where}: transport", " ".join(str(error).split()), "valid transport data")
-        ) from error
+        raise DataError(expected(f"{where}: transport", reason(error), "valid transport data")) from error
     return np.array(viscosity), np.array(conductivity), np.array(diffusion)
 
 

@@ -1,4 +1,9 @@
-"""Counterflow premixed flames from nothing but their conditions; extinction is told apart from failure."""
+"""Counterflow premixed flames from nothing but their conditions; extinction is told apart from failure.
+
+The start is a hot pocket around the stagnation plane. Unlike a free flame, a strained one goes out where a coarse grid
+thickens it, so the first grid is already fine. What is not found so is looked for from weaker strain, see
+`retrodict.solvers.flames.strain`; only then is the flame extinguished.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +17,20 @@ from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.flames.counterflow import CounterflowEquations
 from retrodict.physics.flames.equations import Params
 from retrodict.physics.flames.finite_volume import Scheme
+from retrodict.physics.flames.kinetics import production
 from retrodict.physics.flames.mechanism import Mechanism
-from retrodict.physics.flames.mixture import density
+from retrodict.physics.flames.mixture import GAS_CONSTANT, concentrations, density
+from retrodict.physics.flames.thermo import enthalpy
 from retrodict.solvers.base import Status
 from retrodict.solvers.flames.premixed import burnt
 from retrodict.solvers.flames.refinement import Progress, refined
 from retrodict.solvers.flames.solution import FlameSolution
 
-__all__ = ["CounterflowPremixedFlame"]
+__all__ = ["CounterflowPremixedFlame", "heat_released"]
 
 Floats = NDArray[np.float64]
+_FIRST = (121, 241)  # nodes of the first grid; the second is tried where the first shows no flame
+_BURNING = 0.01  # share of the heat that the left stream can release
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class CounterflowPremixedFlame:
     Raises
     ------
     SpaceError
-        If a number is out of range.
+        If a number is out of range, or the left stream has no hot equilibrium.
 
     Examples
     --------
@@ -82,29 +91,60 @@ class CounterflowPremixedFlame:
             Y = np.asarray(getattr(self, name), dtype=float)
             if Y.shape != (self.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
                 raise SpaceError(expected(f"{where}.{name}", Y, f"{self.mechanism.K} mass fractions with sum 1"))
+        if self.scheme not in ("central", "upwind"):
+            raise SpaceError(expected(f"{where}.scheme", self.scheme, "'central' or 'upwind'"))
         if self.points < 20:
             raise SpaceError(expected(f"{where}.points", self.points, "at least 20"))
 
     def solve(self, progress: Progress | None = None) -> FlameSolution:
-        """Return the flame; failure and extinction are a status with a reason."""
-        params = self._params()
-        U, x, Lambda = self._start(params)
-        start = CounterflowEquations(self.mechanism, torch.as_tensor(x), "upwind")
-        solved = refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress)
-        hottest, hot = float(solved.U[:, 2].max()), max(self.T_u, self.T_b) + 200
-        if solved.status is Status.CONVERGED and hottest < hot:
-            reason = f"Extinguished: the steady flow is no hotter than {hottest:.0f} K."
-            return replace(solved, status=Status.FAILED, reason=reason)
-        return solved
+        """Return the flame; failure and extinction are a status with a reason.
 
-    def _params(self) -> Params:
+        Where the cold start shows no flame, flames of smaller mass fluxes are found and their fluxes raised. The reason
+        of an extinguished flame says up to which fraction of the mass fluxes one was found.
+        """
+        for first in _FIRST:
+            solved = self.from_cold(first, progress)
+            if self.burns(solved):
+                return solved
+        from retrodict.solvers.flames.strain import from_weaker_strain
+
+        weaker, fraction = from_weaker_strain(self, progress)
+        if weaker is None or fraction < 1:
+            found = f"up to {fraction:.3g} of the mass fluxes" if fraction else "at smaller mass fluxes neither"
+            hottest = f"the steady flow is no hotter than {float(solved.U[:, 2].max()):.0f} K"
+            cold = "" if solved.status is not Status.CONVERGED else f"{hottest}; "
+            return replace(solved, status=Status.FAILED, reason=f"Extinguished: {cold}a flame was found {found}.")
+        return weaker
+
+    def from_cold(self, first: int, progress: Progress | None = None) -> FlameSolution:
+        """Return what the hot pocket becomes, burning or not.
+
+        Parameters
+        ----------
+        first : int
+            Nodes of the first grid, at equal distances.
+        progress : callable, optional
+            Told a line at every grid.
+        """
+        params = self.params()
+        U, x, Lambda = self._start(params, first)
+        start = CounterflowEquations(self.mechanism, torch.as_tensor(x), "upwind")
+        middle = min(100, self.points)
+        plan: list[tuple[int, Scheme]] = [(first, "upwind"), (middle, self.scheme), *((self.points, self.scheme),) * 2]
+        return refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress, plan)
+
+    def burns(self, solved: FlameSolution) -> bool:
+        """Return whether a solve ended with a flame: more than a hundredth of the left stream's heat is released."""
+        return solved.status is Status.CONVERGED and heat_released(solved) > _BURNING
+
+    def params(self) -> Params:
+        """Return the parameters of the mechanism and the conditions."""
         names = ("p", "T_u", "T_b", "m_u", "m_b", "Y_u", "Y_b")
         given = {k: torch.as_tensor(np.asarray(getattr(self, k), dtype=float)) for k in names}
         return {**self.mechanism.tensors(), **given}
 
-    def _start(self, params: Params) -> tuple[Floats, Floats, float]:
+    def _start(self, params: Params, n: int) -> tuple[Floats, Floats, float]:
         """Return a hot pocket of burnt gas around the stagnation plane of an even flow, its nodes, and ``Lambda``."""
-        n = 41
         s = np.linspace(0, 1, n)
         T_b, Y_b = burnt(self.mechanism, self.T_u, self.p, np.asarray(self.Y_u))
         stagnation = self.m_u / (self.m_u + self.m_b)
@@ -119,3 +159,39 @@ class CounterflowPremixedFlame:
         V = (self.m_u + self.m_b) / (2 * self.width * rho)
         V[0] = V[-1] = 0
         return np.column_stack([m, V, state]), s * self.width, -float(rho[0] * V[1] ** 2)
+
+
+def heat_released(solved: FlameSolution) -> float:
+    """Return the heat released over that which the left stream can release, at equal temperatures before and after.
+
+    Parameters
+    ----------
+    solved : FlameSolution
+        Of a counterflow.
+
+    Returns
+    -------
+    float
+        Zero where nothing burns, also where the left stream has nothing to burn.
+
+    Examples
+    --------
+    >>> from retrodict.physics.flames.mechanism import load_mechanism
+    >>> gas = load_mechanism("h2o2.yaml")
+    >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
+    >>> heat_released(CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50).solve()) > 0.9
+    True
+    """
+    params, mech = solved.params, solved.equations.mechanism
+    T, Y = torch.as_tensor(solved.U[:, 2]), torch.as_tensor(solved.U[:, 3:])
+    with torch.no_grad():
+        wdot = production(params, mech, T, concentrations(mech, T, params["p"], Y))
+        rate = -(wdot * enthalpy(params, mech, T) * (GAS_CONSTANT * T)[:, None]).sum(1)
+    gas = mech.gas()
+    gas.TPY = float(params["T_u"]), float(params["p"]), params["Y_u"].numpy()
+    before = gas.enthalpy_mass
+    gas.equilibrate("HP")
+    gas.TP = float(params["T_u"]), float(params["p"])
+    available = float(params["m_u"]) * (before - gas.enthalpy_mass)
+    heat = float(np.trapezoid(rate.numpy(), solved.equations.x.numpy()))
+    return heat / available if available > 0 else 0.0

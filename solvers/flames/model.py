@@ -112,9 +112,7 @@ class FlameModel:
         tensors = {k: torch.as_tensor(v) for k, v in self.domain.check(params, "params").items()}
         system = FlameSystem(self.base.equations, tensors)
         ended = solve_steady(system, self.base.U, self.base.z, _SETTINGS)
-        return replace(
-            self.base, params=tensors, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason
-        )
+        return replace(self.base, params=tensors, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)
 
     def apply(self, params: Tree) -> dict[str, Array]:
         """Return the observables; NaN where no flame was found.
@@ -179,7 +177,7 @@ class _Linearisation:
         if self.solved.status is not Status.CONVERGED:
             return {n: np.full(v.shape, np.nan) for n, v in self.model.range.items()}
         F, f = self.system.along_parameters(self.solved.U, self.solved.z, dp)
-        dU, dz = self.factors.solve(-F, -f)
+        dU, dz = self.factors.solve(-F, -f, corrections=2)
         moving = {k: torch.as_tensor(np.asarray(v, dtype=float)) for k, v in dp.items()}
 
         def observe(chosen: Params, U: Tensor, z: Tensor) -> dict[str, Tensor]:
@@ -200,6 +198,6 @@ class _Linearisation:
         inputs = [U, z, *leaves.values()]
         slopes = torch.autograd.grad(cost, inputs, allow_unused=True)
         g_U, g_z, *g_p = (torch.zeros_like(i) if g is None else g for i, g in zip(inputs, slopes, strict=True))
-        w, v = self.factors.solve_transposed(g_U.numpy(), g_z.numpy())
+        w, v = self.factors.solve_transposed(g_U.numpy(), g_z.numpy(), corrections=2)
         by_p = self.system.by_parameters(self.solved.U, self.solved.z, w, v)
         return {k: (g - by_p[k]).numpy() for k, g in zip(leaves, g_p, strict=True)}

@@ -1,12 +1,12 @@
 """From a crude start to a resolved flame.
 
-On a coarse grid with upwind differences a numerically thickened flame always stands. Solving, moving the nodes to where it
-is steep, and solving again walks it to its true thickness; the last grids use the scheme that was asked for.
+On a coarse grid with upwind differences a numerically thickened free flame always stands. Solving, moving the nodes to
+where it is steep, and solving again walks it to its true thickness; the last grids use the scheme that was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ def refined(
     points: int,
     scheme: Scheme,
     progress: Progress | None = None,
+    plan: Sequence[tuple[int, Scheme]] | None = None,
 ) -> FlameSolution:
     """Solve on coarse grids, upwind, then on finer ones up to ``points`` nodes with the scheme that is wanted.
 
@@ -53,6 +54,9 @@ def refined(
         Of the last grids.
     progress : callable, optional
         Told a line at every grid.
+    plan : sequence of (int, {"central", "upwind"}), optional
+        Nodes and scheme of every grid, the first being that of the start; five to eight grids, coarse to fine, unless
+        told. A strained flame needs it: thickened on a coarse grid it goes out.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def refined(
     """
     equations = start
     steps = np.zeros(2, dtype=int)
-    plan = _plan(start.x.numel(), points, scheme)
+    plan = plan or _plan(start.x.numel(), points, scheme)
     for at, (nodes, kind) in enumerate(plan):
         if at:
             x = torch.as_tensor(equidistributed(equations.x.numpy(), U, nodes, keep=equations.kept))

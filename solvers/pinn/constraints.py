@@ -197,7 +197,8 @@ class Ansatz:
         if len(sides) == 2:
             ends = [self._on(on, coord, side) for side in ("upper", "lower")]
             gaps = [
-                sides[side](end) - self._built(end, rest, None) for side, end in zip(("upper", "lower"), ends, strict=True)
+                sides[side](end) - self._built(end, rest, None)
+                for side, end in zip(("upper", "lower"), ends, strict=True)
             ]
             across = (gaps[0] - gaps[1]) / (high - low)
         return self._rate(on, rest, coord) + across

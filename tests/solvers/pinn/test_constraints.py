@@ -114,7 +114,9 @@ def test_every_hard_condition_holds_for_random_weights(name, seed):
         at = face(system, *condition.face, seed=seed)
         d = trial.derivatives(weights, at, [key(condition.field), *condition.derivatives])
         size = 1 + max(v.abs().max() for v in d.values())
-        assert condition.residual(d, at).detach().abs().max() < (4e-13 if isinstance(condition, Neumann) else 1e-13) * size
+        assert (
+            condition.residual(d, at).detach().abs().max() < (4e-13 if isinstance(condition, Neumann) else 1e-13) * size
+        )
 
 
 @pytest.mark.parametrize("name", CASES)

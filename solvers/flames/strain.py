@@ -1,0 +1,158 @@
+"""Counterflow flames over strain: from a flame that burns to larger mass fluxes, up to extinction.
+
+Both mass fluxes are scaled by one factor. Flow, radial velocity and pressure curvature of the last flame are scaled along
+(``m`` and ``V`` by the ratio, ``Lambda`` by its square), Newton's method does the rest; where no flame is found the step
+is cut. The last flame found bounds extinction from below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.solvers.flames.counterflow import CounterflowPremixedFlame
+from retrodict.solvers.flames.grid import equidistributed
+from retrodict.solvers.flames.refinement import Progress
+from retrodict.solvers.flames.solution import FlameSolution
+from retrodict.solvers.flames.system import FlameSystem
+from retrodict.solvers.newton import NewtonSettings, solve_steady
+
+__all__ = ["Strained", "from_weaker_strain", "raised"]
+
+_ROUGH = NewtonSettings(relative=1e-6, attempts=3)
+_EXACT = NewtonSettings(relative=1e-10)
+
+
+@dataclass(frozen=True)
+class Strained:
+    """A flame and the factor on both mass fluxes at which it burns.
+
+    Parameters
+    ----------
+    factor : float
+        On the mass fluxes of the flame that was asked for.
+    flame : FlameSolution
+        The flame.
+    """
+
+    factor: float
+    flame: FlameSolution
+
+
+def raised(
+    flame: CounterflowPremixedFlame,
+    start: Strained,
+    end: float,
+    *,
+    first_step: float = 1.3,
+    finest_step: float = 1.01,
+    progress: Progress | None = None,
+) -> list[Strained]:
+    """Follow a burning flame to larger or smaller mass fluxes.
+
+    Parameters
+    ----------
+    flame : CounterflowPremixedFlame
+        Conditions at factor one.
+    start : Strained
+        A flame that burns.
+    end : float
+        Factor at which to stop.
+    first_step : float
+        Ratio of two factors at first.
+    finest_step : float
+        Smallest ratio that is tried before the flame is given up.
+    progress : callable, optional
+        Told a line at every flame.
+
+    Returns
+    -------
+    list of Strained
+        The start and what was found, in order; the last one has the factor ``end`` unless the flame went out.
+
+    Raises
+    ------
+    SolverError
+        If the steps are not above one.
+
+    Examples
+    --------
+    >>> from retrodict.physics.flames.mechanism import load_mechanism
+    >>> gas = load_mechanism("h2o2.yaml")
+    >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
+    >>> flame = CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50)
+    >>> [round(s.factor, 2) for s in raised(flame, Strained(1.0, flame.solve()), 1.5)]
+    [1.0, 1.3, 1.5]
+    """
+    if not 1 < finest_step <= first_step:
+        raise SolverError(expected("raised", f"steps {first_step} and {finest_step}", "1 < finest <= first"))
+    found, step, up = [start], first_step, end > start.factor
+    while found[-1].factor != end:
+        last = found[-1]
+        factor = min(end, last.factor * step) if up else max(end, last.factor / step)
+        solved = _scaled(flame, last, factor)
+        burns = flame.burns(solved)
+        if progress is not None:
+            progress(f"{factor:.4g} of the mass fluxes: {'burning' if burns else 'no flame found'}")
+        if burns:
+            found.append(Strained(factor, solved))
+            step = min(first_step, step**1.5)
+        elif step <= finest_step:
+            break
+        else:
+            step = max(finest_step, step**0.4)
+    return found
+
+
+def from_weaker_strain(
+    flame: CounterflowPremixedFlame, progress: Progress | None = None
+) -> tuple[FlameSolution | None, float]:
+    """Look for a flame at smaller mass fluxes, and raise them as far as it burns.
+
+    Parameters
+    ----------
+    flame : CounterflowPremixedFlame
+        What is wanted.
+    progress : callable, optional
+        Told a line at every flame.
+
+    Returns
+    -------
+    FlameSolution or None
+        At the largest fraction that burns; None where no fraction does.
+    float
+        That fraction, at most one; zero where there is none.
+    """
+    for fraction in (0.5, 0.25, 0.1, 0.04):
+        weaker = replace(flame, m_u=flame.m_u * fraction, m_b=flame.m_b * fraction, points=min(flame.points, 120))
+        solved = weaker.from_cold(121, progress)
+        if flame.burns(solved):
+            last = raised(flame, Strained(fraction, solved), 1.0, progress=progress)[-1]
+            return (last.flame if last.factor < 1 else _final(flame, last)), last.factor
+    return None, 0.0
+
+
+def _scaled(flame: CounterflowPremixedFlame, last: Strained, factor: float) -> FlameSolution:
+    """Return the flame of another factor, with nodes where the last one has them."""
+    ratio = factor / last.factor
+    U = last.flame.U.copy()
+    U[:, :2] *= ratio
+    params = replace(flame, m_u=flame.m_u * factor, m_b=flame.m_b * factor).params()
+    ended = solve_steady(FlameSystem(last.flame.equations, params), U, last.flame.z * ratio**2, _ROUGH)
+    solved = replace(last.flame, params=params, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)
+    return _regridded(solved, U.shape[0], _ROUGH) if flame.burns(solved) else solved
+
+
+def _final(flame: CounterflowPremixedFlame, last: Strained) -> FlameSolution:
+    return _regridded(_regridded(last.flame, flame.points, _ROUGH), flame.points, _EXACT)
+
+
+def _regridded(solved: FlameSolution, nodes: int, settings: NewtonSettings) -> FlameSolution:
+    x = equidistributed(solved.equations.x.numpy(), solved.U, nodes)
+    scheme = solved.equations.scheme  # type: ignore[attr-defined]
+    equations, state = solved.equations.on(torch.as_tensor(x), torch.as_tensor(solved.U), scheme)
+    ended = solve_steady(FlameSystem(equations, solved.params), np.asarray(state.numpy()), solved.z, settings)
+    return replace(solved, equations=equations, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)

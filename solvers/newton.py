@@ -1,10 +1,10 @@
 """Damped Newton with pseudo-time for two-point boundary value problems on a line.
 
-Newton from a good start converges in a few steps; from a poor one it leaves the basin. Then the equations are marched a
-while in pseudo-time, one linearly implicit step at a time with a growing step (Kelley and Keyes, Convergence analysis of
-pseudo-transient continuation, SIAM J. Numer. Anal. 35, 1998), and Newton tries again: the strategy of Grcar, Kee, Smooke
-and Miller (1986) for flames. A step is damped so that the next one, with the same factors, is shorter (Deuflhard's
-natural monotonicity test).
+Newton from a good start converges in a few steps; from a poor one it leaves the basin. Then the equations are marched
+a while in pseudo-time, one implicit step at a time with a growing step (Kelley and Keyes, Convergence analysis of
+pseudo-transient continuation, SIAM J. Numer. Anal. 35, 1998), and Newton tries again: the strategy of Grcar, Kee,
+Smooke and Miller (1986) for flames. A Newton step is damped so that the next one, with the same factors, is shorter
+(Deuflhard's natural monotonicity test); a step in time is kept only if its second correction shrinks.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.flames.kinetics import production, production_jacobian
 from retrodict.physics.flames.mechanism import Mechanism
 from retrodict.physics.flames.mixture import GAS_CONSTANT, concentrations, mean_weight, mole_fractions
-from retrodict.physics.flames.thermo import enthalpy, heat_capacity
+from retrodict.physics.flames.thermo import enthalpy, heat_capacity, heat_capacity_slope
 from retrodict.physics.flames.transport import conductivity, mixture_diffusion, mixture_diffusion_jacobian
 
 __all__ = ["Balances", "Faces", "Line", "Scheme", "balances", "balances_jacobian", "faces"]
@@ -242,7 +242,7 @@ def balances_jacobian(
     mass = m.expand(Ti.shape)
 
     weights, cp = mech.weights, heat_capacity(params, mech, Ti) * (GAS_CONSTANT / mech.weights)
-    dcp = _slope_of_heat_capacity(params, mech, Ti) * (GAS_CONSTANT / mech.weights)
+    dcp = heat_capacity_slope(params, mech, Ti) * (GAS_CONSTANT / mech.weights)
     H = enthalpy(params, mech, Ti) * (GAS_CONSTANT * Ti)[:, None]
     wdot, by_T, by_Y = _production_by_state(params, mech, p, Ti, Yi)
     mean_flux = (face.flux[1:] + face.flux[:-1]) / 2
@@ -332,10 +332,3 @@ def _heat_derivatives(params: Params, mech: Mechanism, line: Line, T: Tensor, fa
     left[:, 0] += stiff
     right[:, 0] -= stiff
     return left, right
-
-
-def _slope_of_heat_capacity(params: Params, mech: Mechanism, T: Tensor) -> Tensor:
-    def of(t: Tensor) -> Tensor:
-        return heat_capacity(params, mech, t)
-
-    return torch.func.jvp(of, (T,), (torch.ones_like(T),))[1]

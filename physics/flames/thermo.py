@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from retrodict.physics.flames.mechanism import Mechanism
 
-__all__ = ["enthalpy", "entropy", "heat_capacity"]
+__all__ = ["enthalpy", "entropy", "heat_capacity", "heat_capacity_slope"]
 
 
 def heat_capacity(params: Mapping[str, Tensor], mech: Mechanism, T: Tensor) -> Tensor:
@@ -44,6 +44,36 @@ def heat_capacity(params: Mapping[str, Tensor], mech: Mechanism, T: Tensor) -> T
     """
     none = torch.zeros_like(T)
     basis = torch.stack([torch.ones_like(T), T, T**2, T**3, T**4, none, none], 1)
+    return _ranges(params, mech, T, basis)
+
+
+def heat_capacity_slope(params: Mapping[str, Tensor], mech: Mechanism, T: Tensor) -> Tensor:
+    """Return the derivative of ``c_p,k / R`` by the temperature.
+
+    Parameters
+    ----------
+    params : Mapping of str to Tensor
+        ``nasa_low`` and ``nasa_high``, shape (K, 7).
+    mech : Mechanism
+        Species.
+    T : Tensor
+        Temperature in K, shape (n,).
+
+    Returns
+    -------
+    Tensor
+        1/K, shape (n, K).
+
+    Examples
+    --------
+    >>> from retrodict.physics.flames.mechanism import load_mechanism
+    >>> mech = load_mechanism("h2o2.yaml")
+    >>> c = heat_capacity_slope(mech.tensors(), mech, torch.tensor([500.0], dtype=torch.float64))
+    >>> float(c[0, mech.species.index("AR")])
+    0.0
+    """
+    none = torch.zeros_like(T)
+    basis = torch.stack([none, torch.ones_like(T), 2 * T, 3 * T**2, 4 * T**3, none, none], 1)
     return _ranges(params, mech, T, basis)
 
 

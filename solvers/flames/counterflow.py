@@ -1,7 +1,7 @@
 """Counterflow premixed flames from nothing but their conditions; extinction is told apart from failure.
 
 The start is a hot pocket around the stagnation plane. Unlike a free flame, a strained one goes out where a coarse grid
-thickens it, so the first grid is already fine. What is not found so is looked for from weaker strain, see
+thickens it, so the first grid is already fine. What is not found so is followed from other strain, see
 `retrodict.solvers.flames.strain`; only then is the flame extinguished.
 """
 
@@ -99,22 +99,23 @@ class CounterflowPremixedFlame:
     def solve(self, progress: Progress | None = None) -> FlameSolution:
         """Return the flame; failure and extinction are a status with a reason.
 
-        Where the cold start shows no flame, flames of smaller mass fluxes are found and their fluxes raised. The reason
-        of an extinguished flame says up to which fraction of the mass fluxes one was found.
+        Where the cold start shows no flame, one of other mass fluxes is found and followed. The reason of an
+        extinguished flame says up to which fraction of the mass fluxes one was found.
         """
         for first in _FIRST:
             solved = self.from_cold(first, progress)
             if self.burns(solved):
                 return solved
-        from retrodict.solvers.flames.strain import from_weaker_strain
+        from retrodict.solvers.flames.strain import from_other_strain
 
-        weaker, fraction = from_weaker_strain(self, progress)
-        if weaker is None or fraction < 1:
-            found = f"up to {fraction:.3g} of the mass fluxes" if fraction else "at smaller mass fluxes neither"
-            hottest = f"the steady flow is no hotter than {float(solved.U[:, 2].max()):.0f} K"
-            cold = "" if solved.status is not Status.CONVERGED else f"{hottest}; "
-            return replace(solved, status=Status.FAILED, reason=f"Extinguished: {cold}a flame was found {found}.")
-        return weaker
+        found, factor = from_other_strain(self, progress)
+        if found is not None and factor == 1:
+            return found
+        if solved.status is not Status.CONVERGED:
+            return solved
+        known = f"up to {factor:.3g} of the mass fluxes" if found is not None else "at smaller mass fluxes neither"
+        cold = f"the steady flow is no hotter than {float(solved.U[:, 2].max()):.0f} K"
+        return replace(solved, status=Status.FAILED, reason=f"Extinguished: {cold}; a flame was found {known}.")
 
     def from_cold(self, first: int, progress: Progress | None = None) -> FlameSolution:
         """Return what the hot pocket becomes, burning or not.

@@ -1,6 +1,8 @@
-"""Nodes where the solution needs them: equidistribution of slopes and curvatures with neighbouring cells of similar size."""
+"""Nodes where the solution needs them: slopes and curvatures shared out evenly, neighbouring cells of similar size."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ def equidistributed(x: Floats, U: Floats, nodes: int, *, keep: float | None = No
     """Return nodes between which the unknowns and their slopes change by equal amounts.
 
     The cost of a cell is its share of the line, plus the largest change of any unknown relative to its range, plus the
-    largest change of any slope relative to the slope's range. Cell sizes grow by at most ``grading`` times the distance.
+    largest change of any slope relative to the slope's range. Cells grow by at most ``grading`` times the distance.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def equidistributed(x: Floats, U: Floats, nodes: int, *, keep: float | None = No
     """
     if nodes < 5:
         raise SolverError(expected("equidistributed", f"{nodes} nodes", "at least 5"))
-    fine = np.unique(np.concatenate([np.linspace(a, b, 9) for a, b in zip(x[:-1], x[1:], strict=True)]))
+    fine = np.unique(np.concatenate([np.linspace(a, b, 9) for a, b in pairwise(x)]))
     density = np.interp(fine, (x[1:] + x[:-1]) / 2, _cost(x, U) / np.diff(x))
     size = 1 / density
     for _ in range(8):  # the number of nodes follows from the sizes, which are limited in turn by the grading
@@ -62,7 +64,7 @@ def equidistributed(x: Floats, U: Floats, nodes: int, *, keep: float | None = No
         held = float(np.interp(keep, fine, count))
         at = int(np.clip(np.rint(held / count[-1] * (nodes - 1)), 1, nodes - 2))
         marks = np.concatenate([np.linspace(0, held, at + 1), np.linspace(held, count[-1], nodes - at)[1:]])
-    made = np.interp(marks, count, fine)
+    made = np.asarray(np.interp(marks, count, fine))
     made[0], made[-1] = x[0], x[-1]
     if keep is not None:
         made[at] = keep

@@ -184,7 +184,7 @@ class _Linearisation:
             return self.model.observe({**self.solved.params, **chosen}, U, z)
 
         at = ({k: self.solved.params[k] for k in moving}, *self.state)
-        _, tangent = torch.func.jvp(observe, at, (moving, torch.as_tensor(dU), torch.as_tensor(dz)))
+        tangent = torch.func.jvp(observe, at, (moving, torch.as_tensor(dU), torch.as_tensor(dz)))[1]
         return {n: v.detach().numpy() for n, v in tangent.items()}
 
     def transpose(self, y: Mapping[str, Array]) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -95,6 +95,10 @@ class FlameSolution:
             "x": ("x", self.equations.x.numpy(), {"units": "m", "long_name": "position"}),
             "species": ("species", list(self.equations.mechanism.species)),
         }
-        attrs = {"status": self.status.value, "reason": self.reason, "mechanism": self.equations.mechanism.name}
+        attrs: dict[str, Any] = {
+            "status": self.status.value,
+            "reason": self.reason,
+            "mechanism": self.equations.mechanism.name,
+        }
         attrs |= {"newton_steps": self.newton_steps, "time_steps": self.time_steps}
         return xr.Dataset(data, coords, attrs)

@@ -20,8 +20,10 @@ from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.newton import NewtonSettings, solve_steady
 
-__all__ = ["Strained", "from_weaker_strain", "raised"]
+__all__ = ["Strained", "from_other_strain", "raised"]
 
+_FACTORS = (0.5, 0.25, 0.1, 0.04, 0.015, 3.0, 10.0)
+_FIRST, _POINTS = 121, 120
 _ROUGH = NewtonSettings(relative=1e-6, attempts=3)
 _EXACT = NewtonSettings(relative=1e-10)
 
@@ -107,10 +109,10 @@ def raised(
     return found
 
 
-def from_weaker_strain(
+def from_other_strain(
     flame: CounterflowPremixedFlame, progress: Progress | None = None
 ) -> tuple[FlameSolution | None, float]:
-    """Look for a flame at smaller mass fluxes, and raise them as far as it burns.
+    """Look for a flame at other mass fluxes, smaller ones first, and follow it as far towards those wanted as it burns.
 
     Parameters
     ----------
@@ -122,17 +124,23 @@ def from_weaker_strain(
     Returns
     -------
     FlameSolution or None
-        At the largest fraction that burns; None where no fraction does.
+        Nearest to what is wanted; None where none burns.
     float
-        That fraction, at most one; zero where there is none.
+        Its factor on the mass fluxes; zero where there is none.
     """
-    for fraction in (0.5, 0.25, 0.1, 0.04):
-        weaker = replace(flame, m_u=flame.m_u * fraction, m_b=flame.m_b * fraction, points=min(flame.points, 120))
-        solved = weaker.from_cold(121, progress)
-        if flame.burns(solved):
-            last = raised(flame, Strained(fraction, solved), 1.0, progress=progress)[-1]
-            return (last.flame if last.factor < 1 else _final(flame, last)), last.factor
-    return None, 0.0
+    best: Strained | None = None
+    for factor in _FACTORS:
+        other = replace(flame, m_u=flame.m_u * factor, m_b=flame.m_b * factor, points=min(flame.points, _POINTS))
+        solved = other.from_cold(_FIRST, progress)
+        if not flame.burns(solved):
+            continue
+        last = raised(flame, Strained(factor, solved), 1.0, progress=progress)[-1]
+        if last.factor == 1:
+            return _final(flame, last), 1.0
+        if factor < 1:  # it went out on the way
+            return last.flame, last.factor
+        best = last
+    return (None, 0.0) if best is None else (best.flame, best.factor)
 
 
 def _scaled(flame: CounterflowPremixedFlame, last: Strained, factor: float) -> FlameSolution:

@@ -101,7 +101,7 @@ class FlameSystem:
         def of(chosen: Params) -> tuple[Tensor, Tensor]:
             return self.equations.residual({**self.params, **chosen}, *state)
 
-        (_, (F, f)) = torch.func.jvp(of, ({k: self.params[k] for k in moving},), (moving,))
+        F, f = torch.func.jvp(of, ({k: self.params[k] for k in moving},), (moving,))[1]
         return F.detach().numpy(), f.detach().numpy()
 
 

@@ -97,7 +97,7 @@ def test_adjoint_and_derivative_agree_to_rounding_for_profiles_and_speeds():
 
 def test_the_remainder_of_the_derivative_is_of_second_order():
     made = model(observables=("s_L", "T"), x=np.linspace(0.0095, 0.012, 4))
-    sizes = {name: 0.0 for name in made.domain} | {"ln_A": 0.05, "T_a": 100.0, "ln_conductivity": 0.05, "T_in": 5.0}
+    sizes = dict.fromkeys(made.domain, 0.0) | {"ln_A": 0.05, "T_a": 100.0, "ln_conductivity": 0.05, "T_in": 5.0}
     report = taylor_test(made, made.nominal(), scales=sizes)
     assert report.passed, report
 

@@ -101,4 +101,11 @@ class FlameSolution:
             "mechanism": self.equations.mechanism.name,
         }
         attrs |= {"newton_steps": self.newton_steps, "time_steps": self.time_steps}
+        attrs["edge_slopes"] = self.edge_slopes()
         return xr.Dataset(data, coords, attrs)
+
+    def edge_slopes(self) -> Floats:
+        """Return the slopes of the temperature at both ends relative to the steepest: signs of a short domain."""
+        T, x = self.observables()["T"], self.equations.x.numpy()
+        slope = np.abs(np.gradient(T, x))
+        return np.asarray(slope[[0, -1]] / max(float(slope.max()), np.finfo(float).tiny))

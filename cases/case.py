@@ -74,6 +74,8 @@ class Case(Generic[C]):
     posterior : callable, optional
         ``(problem, estimate) -> xarray.Dataset | None`` in place of `retrodict.inverse.posterior.posterior`, for
         problems with more unknowns than a dense covariance can hold.
+    files : callable, optional
+        ``FitOutcome -> None``: writes further files of a usable fit into its folder.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class Case(Generic[C]):
     fit_figures: Mapping[str, Callable[[FitOutcome], Figure]] = field(default_factory=dict)
     models: Callable[[], Mapping[str, tuple[Differentiable, Tree]]] = _nothing
     posterior: Callable[[Any, Tree], xr.Dataset | None] | None = None
+    files: Callable[[FitOutcome], None] | None = None
 
     def __post_init__(self) -> None:
         plain = self.name.replace("-", "").replace("_", "")

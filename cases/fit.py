@@ -179,6 +179,8 @@ def solve_into(
         post, diagnostics = _examine(folder, case, problem, result, notes)
     outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics)
     usable = post is not None or (result.status.value in _USABLE and not isinstance(problem, InverseProblem))
+    if usable and case.files is not None:
+        case.files(outcome)
     own = {c: partial(f, outcome) for c, f in case.fit_figures.items()} if usable else {}
     notes += draw(folder, {**own, **fit_figures(outcome)})
     folder.finish("ok" if result.status.ok else result.status.value, result.status.message)

@@ -87,18 +87,15 @@ class GaussianEnsemble:
     @cached_property
     def factor(self) -> Floats:
         """Factor of the prior covariance, shape (n, n)."""
-        made = np.zeros((self.space.size, self.space.size))
-        at = {}
+        made, at = np.zeros((self.space.size, self.space.size)), 0
+        priors = {p.name: p for p in self.priors}
         for name, var in self.space.items():
-            at[name] = slice(sum(s.stop - s.start for s in at.values()), None)
-            at[name] = slice(at[name].start, at[name].start + var.size)
-        for prior in self.priors:
-            size, rows = self.space[prior.name].size, at[prior.name]
+            prior, rows = priors[name], slice(at, at + var.size)
             if prior.covariance is not None:
                 made[rows, rows] = np.linalg.cholesky(np.asarray(prior.covariance, float))
             else:
-                std = np.broadcast_to(np.asarray(prior.std, float), self.space[prior.name].shape)
-                made[rows, rows] = np.diag(std.ravel()) if size else 0.0
+                made[rows, rows] = np.diag(np.broadcast_to(np.asarray(prior.std, float), var.shape).ravel())
+            at += var.size
         return made
 
     @cached_property

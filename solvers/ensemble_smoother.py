@@ -1,8 +1,8 @@
 """Ensemble smoother with multiple data assimilation (Emerick and Reynolds 2013, Computers & Geosciences 55, 3-15).
 
 A sample of the prior is moved towards the data in a few steps, each a Kalman update with the covariances of the sample
-itself and with noise inflated by ``a_i``, where ``sum 1 / a_i = 1``. For a linear model and Gaussian noise the result is a
-sample of the posterior as the ensemble grows; no derivative is asked for. In whitened data the update of a member is::
+itself and with noise inflated by ``a_i``, where ``sum 1 / a_i = 1``. For a linear model and Gaussian noise the result
+is a sample of the posterior as the ensemble grows; no derivative is asked for. In whitened data a member's update is::
 
     x_j += A_x A_d' (A_d A_d' + a I)^-1 (d + sqrt(a) z_j - g(x_j)),   A = anomalies / sqrt(members - 1)
 """

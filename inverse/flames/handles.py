@@ -1,8 +1,8 @@
 """Handles: the few directions, out of all parameters of a mechanism, in which an inverse problem may move.
 
 A handle is one unknown number. All parameters are the mechanism's own plus every handle's value times its direction, so
-that zero is the mechanism as published. ``ln k`` of a reaction moves the rates of both limits of a falloff; an activation
-temperature moves at fixed ``k(T_ref)``, for ``A`` and ``E_a`` apart are all but inseparable (correlation 0.998 from one
+zero is the mechanism as published. ``ln k`` of a reaction moves the rates of both limits of a falloff. An activation
+temperature moves at fixed ``k(T_ref)``: ``A`` and ``E_a`` apart are all but inseparable (correlation 0.998 from one
 flame).
 """
 
@@ -39,7 +39,7 @@ class Handle:
     Raises
     ------
     SpaceError
-        If the direction is zero.
+        If the name is empty or contains a slash, which files of results do not allow, or the direction is zero.
 
     Examples
     --------
@@ -53,6 +53,8 @@ class Handle:
     bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise SpaceError(expected("Handle.name", repr(self.name), "a name without a slash"))
         if not any(np.any(v) for v in self.direction.values()):
             raise SpaceError(expected(f"Handle {self.name!r}.direction", "zero", "a direction that moves something"))
 
@@ -186,7 +188,7 @@ def activation(
     >>> {k: float(v[2]) * 1500 for k, v in handle.direction.items()}
     {'T_a': 1500.0, 'ln_A': 1.0}
     """
-    return _tilted(mechanism, reaction, ("T_a", "E_a/R", "K", T_ref, 1 / T_ref if T_ref else 0.0), name)
+    return _tilted(mechanism, reaction, ("T_a", "T_a", "K", T_ref, 1 / T_ref if T_ref else 0.0), name)
 
 
 def exponent(mechanism: Mechanism, reaction: str | int, T_ref: float | None = None, name: str | None = None) -> Handle:

@@ -7,7 +7,9 @@ and every solve begins at that first solution, so that equal unknowns give equal
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -80,10 +82,10 @@ class JointFlames:
     ) -> None:
         profiles = profiles or {}
         seen = list(flames) if speeds is True else list(speeds or ())
-        _check_names(flames, handles, [*seen, *profiles])
-        self.handles, self.flames = tuple(handles), dict(flames)
-        self.mechanism = _one_mechanism(flames)
-        self.domain = Space({h.name: Var(units=h.units, bounds=h.bounds) for h in handles})
+        _check_names(flames, [*seen, *profiles])
+        self.flames, self.mechanism = dict(flames), _one_mechanism(flames)
+        self.parts: dict[str, ObservedFlame] = {}
+        self._set_handles(handles)
         first = self.domain.check(self.domain.zeros() if start is None else start, "start")
         bases = self._solved(first)
         self.parts = {
@@ -95,7 +97,6 @@ class JointFlames:
             raise SpaceError(expected("JointFlames", "nothing seen of any flame", "speeds or profiles"))
         for name, part in self.parts.items():
             part.require(name)
-        self._states: dict[bytes, dict[Hashable, State]] = {}
 
     def _solved(self, at: Tree) -> dict[int, FlameSolution]:
         """Return the bases by identity of the flame, after checking that all can burn."""
@@ -114,22 +115,68 @@ class JointFlames:
                 raise SolverError(expected(f"flame {name!r}", got, "a solution where the handles begin"))
         return bases
 
-    def states(self, params: Tree) -> dict[str, State]:
-        """Return the state of every flame; the last points are remembered."""
+    def with_handles(self, handles: Sequence[Handle]) -> JointFlames:
+        """Return the model of the same flames with other handles; no flame is solved anew.
+
+        Raises
+        ------
+        SpaceError
+            If there is no handle or names repeat.
+        """
+        made = copy(self)
+        made._set_handles(handles)
+        return made
+
+    def _set_handles(self, handles: Sequence[Handle]) -> None:
+        names = [h.name for h in handles]
+        if not names or len(set(names)) != len(names):
+            raise SpaceError(expected("JointFlames.handles", names, "at least one, with different names"))
+        self.handles = tuple(handles)
+        self.domain = Space({h.name: Var(units=h.units, bounds=h.bounds) for h in handles})
+        self.parts = {n: replace(part, handles=self.handles) for n, part in self.parts.items()}
+        self._points: dict[bytes, _Point] = {}
+
+    def _at(self, params: Tree) -> _Point:
+        """Return all flames at a point; the last points are remembered."""
         at = self.domain.check(params, "params")
         mark = self.domain.pack(at).tobytes()
-        if mark not in self._states:
+        if mark not in self._points:
             tree = moved(self.mechanism, self.handles, at)
-            # names that share a flame share its solve
             solved: dict[Hashable, State] = {}
-            for part in self.parts.values():
+            for part in self.parts.values():  # names that share a flame share its solve
                 if part.key not in solved:
                     solved[part.key] = part.solve(tree)
-            while len(self._states) >= _KEPT:
-                self._states.pop(next(iter(self._states)))
-            self._states[mark] = solved
-        kept = self._states[mark]
-        return {name: kept[part.key] for name, part in self.parts.items()}
+            while len(self._points) >= _KEPT:
+                self._points.pop(next(iter(self._points)))
+            self._points[mark] = _Point(self.parts, {n: solved[part.key] for n, part in self.parts.items()})
+        return self._points[mark]
+
+    def read(self, params: Tree, flame: str, profile: Profile) -> Array:
+        """Return another profile of a flame whose profiles are seen, for example on more places.
+
+        Parameters
+        ----------
+        params : Tree
+            Values of the handles.
+        flame : str
+            Its name.
+        profile : Profile
+            Of a quantity that is seen.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Values; NaN where there is no flame.
+
+        Raises
+        ------
+        SpaceError
+            If the quantity of that flame is not seen.
+        """
+        seen = [p.quantity for p in self.parts[flame].profiles] if flame in self.parts else []
+        if profile.quantity not in seen:
+            raise SpaceError(expected(f"profile of {flame!r}", profile.quantity, f"one that is seen: {seen}"))
+        return self.parts[flame].read(self._at(params).states[flame], profile).values
 
     def apply(self, params: Tree) -> dict[str, Array]:
         """Return the data without noise; NaN for a flame that was not found.
@@ -139,7 +186,7 @@ class JointFlames:
         SpaceError
             If the parameters do not belong to the domain.
         """
-        states = self.states(params)
+        states = self._at(params).states
         seen = {n: part.values(states[n]) for n, part in self.parts.items()}
         return {f"{n}/{k}": v for n, values in seen.items() for k, v in values.items()}
 
@@ -151,28 +198,32 @@ class JointFlames:
         SpaceError
             If the parameters do not belong to the domain.
         """
-        states = self.states(params)
-        rows: dict[str, Array] = {}
-
-        def matrix() -> Array:
-            if "all" not in rows:
-                rows["all"] = np.concatenate([part.jacobian(states[n]) for n, part in self.parts.items()])
-            return rows["all"]
+        point = self._at(params)
 
         def forward(dx: Tree) -> dict[str, Array]:
-            return self.range.unpack(matrix() @ self.domain.pack(dx))
+            return self.range.unpack(point.matrix @ self.domain.pack(dx))
 
         def transpose(dy: Tree) -> dict[str, Array]:
-            return self.domain.unpack(matrix().T @ self.range.pack(dy))
+            return self.domain.unpack(point.matrix.T @ self.range.pack(dy))
 
         return self.apply(params), Operator(self.domain, self.range, forward, transpose)
 
 
-def _check_names(flames: Mapping[str, FreeFlame], handles: Sequence[Handle], asked: Sequence[str]) -> None:
-    names = [h.name for h in handles]
-    if not flames or not names or len(set(names)) != len(names):
-        got = f"{len(flames)} flames, handles {names}"
-        raise SpaceError(expected("JointFlames", got, "at least one flame and one handle, with different names"))
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """All flames at one point, and the derivative once it is asked for."""
+
+    parts: Mapping[str, ObservedFlame]
+    states: Mapping[str, State]
+
+    @cached_property
+    def matrix(self) -> Array:
+        return np.concatenate([part.jacobian(self.states[n]) for n, part in self.parts.items()])
+
+
+def _check_names(flames: Mapping[str, FreeFlame], asked: Sequence[str]) -> None:
+    if not flames:
+        raise SpaceError(expected("JointFlames.flames", "none", "at least one"))
     if slashed := [n for n in flames if "/" in n]:
         raise SpaceError(expected("JointFlames.flames", slashed, "names without a slash"))
     if strange := sorted(set(asked) - set(flames)):

@@ -126,14 +126,14 @@ class ObservedFlame:
     def values(self, state: State) -> dict[str, Array]:
         """Return what is seen."""
         speed = {"s_L": np.asarray(state.nodal["s_L"])} if self.speed else {}
-        return speed | {p.quantity: self._seen(p, state).values for p in self.profiles}
+        return speed | {p.quantity: self.read(state, p).values for p in self.profiles}
 
     def jacobian(self, state: State) -> Floats:
         """Return the derivative of everything seen by the handles, shape (m, h); NaN where there is no flame."""
         size = sum(v.size for v in self.variables.values())
         if not state.found:
             return np.full((size, len(self.handles)), np.nan)
-        seen = [self._seen(p, state) for p in self.profiles]
+        seen = [self.read(state, p) for p in self.profiles]
         if len(self.handles) <= size:
             return np.stack([self._forward(state, seen, h) for h in self.handles], axis=1)
         return np.stack([self._project(state, row) for row in self._rows(state, seen)])
@@ -161,14 +161,15 @@ class ObservedFlame:
             return values
         return values[:, self.base.equations.mechanism.species.index(profile.species)]
 
-    def _seen(self, profile: Profile, state: State) -> Seen:
+    def read(self, state: State, profile: Profile) -> Seen:
+        """Return a profile of a quantity that is seen, with its derivatives by the nodal values."""
         return self._nodal.read(profile, self._column(profile, state.nodal), np.asarray(state.nodal["T"]))
 
     def _forward(self, state: State, seen: Sequence[Seen], handle: Handle) -> Floats:
         moves = state.operator.apply(handle.direction)
         parts = [np.ravel(moves["s_L"])] if self.speed else []
         for profile, read in zip(self.profiles, seen, strict=True):
-            parts.append(read.by_quantity @ self._column(profile, moves) + read.by_T @ moves["T"])
+            parts.append(read.by_quantity @ self._column(profile, moves) + read.by_temperature @ moves["T"])
         return np.concatenate(parts)
 
     def _rows(self, state: State, seen: Sequence[Seen]) -> list[dict[str, Array]]:
@@ -178,7 +179,7 @@ class ObservedFlame:
         if self.speed:
             rows.append({**zero, "s_L": np.ones_like(zero["s_L"])})
         for profile, read in zip(self.profiles, seen, strict=True):
-            for w, w_T in zip(read.by_quantity, read.by_T, strict=True):
+            for w, w_T in zip(read.by_quantity, read.by_temperature, strict=True):
                 row = {k: v.copy() for k, v in zero.items()}
                 self._column(profile, row)[:] += w
                 row["T"] += w_T

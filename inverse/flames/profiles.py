@@ -86,13 +86,13 @@ class Seen:
     ----------
     values : ndarray, shape (k,)
         The profile.
-    by_quantity, by_T : ndarray, shape (k, n)
+    by_quantity, by_temperature : ndarray, shape (k, n)
         Derivatives by the nodal values of the quantity, and by nodal temperatures through the place of the flame.
     """
 
     values: Floats
     by_quantity: Floats
-    by_T: Floats
+    by_temperature: Floats
 
 
 class Nodal:

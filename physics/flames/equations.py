@@ -92,6 +92,11 @@ class FlameEquations(Protocol):
         ...
 
     @property
+    def scheme(self) -> Scheme:
+        """Convection of first order (``"upwind"``) or second (``"central"``)."""
+        ...
+
+    @property
     def unknowns(self) -> tuple[str, ...]:
         """Names of the M unknowns of a node."""
         ...

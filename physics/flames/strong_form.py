@@ -12,7 +12,7 @@ curvature [Kee, Coltrin, Glarborg, Zhu, Chemically Reacting Flow, ch. 16].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +31,7 @@ from retrodict.physics.flames.mixture import (
 from retrodict.physics.flames.thermo import enthalpy, heat_capacity
 from retrodict.physics.flames.transport import conductivity, mixture_diffusion, viscosity
 
-__all__ = ["PointState", "density_slope", "diffusive_fluxes", "energy_and_species", "shear_slope"]
+__all__ = ["PointState", "along", "density_slope", "diffusive_fluxes", "energy_and_species", "shear_slope"]
 
 Params = Mapping[str, Tensor]
 
@@ -131,14 +131,16 @@ def energy_and_species(params: Params, mech: Mechanism, p: Tensor, m: Tensor, at
     def fluxes(T: Tensor, Y: Tensor, T1: Tensor, Y1: Tensor) -> tuple[Tensor, Tensor]:
         return diffusive_fluxes(params, mech, p, T, Y, T1, Y1)
 
-    (_, j), (heating, j1) = torch.func.jvp(fluxes, (at.T, at.Y, at.T1, at.Y1), (at.T1, at.Y1, at.T2, at.Y2))
+    (_, j), (heating, j1) = along(
+        fluxes, (at.T, at.Y, at.T1, at.Y1), (at.T1, at.Y1, at.T2, at.Y2), _recorded(params, at)
+    )
     wdot = production(params, mech, at.T, concentrations(mech, at.T, p, at.Y))
     molar = GAS_CONSTANT / mech.weights
     carried = (j * heat_capacity(params, mech, at.T) * molar).sum(1)
     released = (wdot * enthalpy(params, mech, at.T)).sum(1) * GAS_CONSTANT * at.T
     energy = (m * heat_capacity_mass(params, mech, at.T, at.Y) + carried) * at.T1 - heating + released
-    along = m if m.ndim == 0 else m[:, None]
-    return energy, along * at.Y1 + j1 - mech.weights * wdot
+    flow = m if m.ndim == 0 else m[:, None]
+    return energy, flow * at.Y1 + j1 - mech.weights * wdot
 
 
 def density_slope(mech: Mechanism, p: Tensor, at: PointState) -> tuple[Tensor, Tensor]:
@@ -171,8 +173,53 @@ def shear_slope(params: Params, mech: Mechanism, at: PointState, V1: Tensor, V2:
     1.81
     """
 
-    def of(T: Tensor, Y: Tensor) -> Tensor:
-        return viscosity(params, mech, T, mole_fractions(mech, Y))
+    def of(T: Tensor, Y: Tensor) -> tuple[Tensor, ...]:
+        return (viscosity(params, mech, T, mole_fractions(mech, Y)),)
 
-    mu, slope = torch.func.jvp(of, (at.T, at.Y), (at.T1, at.Y1))
+    (mu,), (slope,) = along(of, (at.T, at.Y), (at.T1, at.Y1), _recorded(params, at))
     return mu * V2 + slope * V1
+
+
+def along(
+    function: Callable[..., Sequence[Tensor]], at: Sequence[Tensor], direction: Sequence[Tensor], graph: bool = True
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return values and directional derivatives of a function.
+
+    By differentiating the reverse pass by its own weights: torch's forward mode decomposes operations in Python and is
+    several times slower on arrays as short as these.
+
+    Parameters
+    ----------
+    function : callable
+        Tensors to a sequence of tensors.
+    at, direction : sequence of Tensor
+        Arguments and their tangents.
+    graph : bool, optional
+        Whether results can be differentiated further.
+
+    Returns
+    -------
+    tuple of list of Tensor
+        Values and derivatives.
+
+    Examples
+    --------
+    >>> x = torch.tensor(3.0)
+    >>> [float(v[0].detach()) for v in along(lambda x: (x**2,), [x], [torch.tensor(0.5)])]
+    [9.0, 3.0]
+    """
+    with torch.enable_grad():
+        # views are nodes of their own, even where one tensor is passed twice
+        inputs = [(v if v.requires_grad else v.detach().requires_grad_()).view_as(v) for v in at]
+        values = list(function(*inputs))
+        weights = [torch.ones_like(v, requires_grad=True) for v in values]
+        back = torch.autograd.grad(values, inputs, weights, create_graph=True)
+        slopes = torch.autograd.grad(back, weights, direction, create_graph=True, allow_unused=True)
+    found = [torch.zeros_like(v) if s is None else s for v, s in zip(values, slopes, strict=True)]
+    return (values, found) if graph else ([v.detach() for v in values], [s.detach() for s in found])
+
+
+def _recorded(params: Params, at: PointState) -> bool:
+    """Return whether anything that the fluxes depend on is differentiated."""
+    tensors = (at.T, at.T1, at.T2, at.Y, at.Y1, at.Y2, *params.values())
+    return torch.is_grad_enabled() and any(v.requires_grad for v in tensors)

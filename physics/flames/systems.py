@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,124 +20,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrodict.physics.errors import SpaceError, expected
-from retrodict.physics.flames.mechanism import Mechanism
-from retrodict.physics.flames.mixture import density
-from retrodict.physics.flames.strong_form import PointState, density_slope, energy_and_species, shear_slope
+from retrodict.physics.flames.mixture import GAS_CONSTANT, density
+from retrodict.physics.flames.strong_form import density_slope, energy_and_species, shear_slope
+from retrodict.physics.flames.thin_layer import LARGEST, LEAST, UNITS, ThinLayer
 from retrodict.physics.spaces import Space, Var
-from retrodict.physics.system import Condition, Coords, Derivatives, Dirichlet, Key, key
+from retrodict.physics.system import Coords, Derivatives
 
-__all__ = ["HALF", "LARGEST", "UNITS", "CounterflowSystem", "FreeFlameSystem"]
+__all__ = ["CounterflowSystem", "FreeFlameSystem"]
 
 Floats = NDArray[np.float64]
 
-HALF = 2.0
-"""Bounds of z are plus and minus this."""
-
-LARGEST = 5.0
-"""Largest value of a scaled field."""
-
-UNITS: Mapping[str, float] = {"s_L": 1.0, "Lambda": 1e-5, "E_a": 1e-8}
-"""Factor from SI units (m/s, Pa/m2, J/kmol) to those in which a network learns a scalar."""
-
-_HEAT = 1000.0
-_LEAST = 1e-4
-_GAS_CONSTANT = 8314.46261815324
-
-
-def _value_at(value: float, at: Coords) -> Tensor:
-    return torch.full_like(at["z"], value)
-
 
 @dataclass(frozen=True)
-class _FlameSystem:
-    """What both flames share: a mechanism on a line, scaled fields."""
-
-    mechanism: Mechanism
-
-    @property
-    def scales(self) -> dict[str, float]:
-        """Factor from SI units to scaled ones, by field."""
-        raise NotImplementedError
-
-    @property
-    def width(self) -> float:
-        """Length of the domain, m."""
-        raise NotImplementedError
-
-    @property
-    def ends(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Values of the fields at the lower and the upper end, SI."""
-        raise NotImplementedError
-
-    @property
-    def slope(self) -> float:
-        """Units of z in a metre."""
-        return 2 * HALF / self.width
-
-    @property
-    def coords(self) -> Space:
-        """``z`` in [-2, 2]."""
-        return Space({"z": Var(bounds=(-HALF, HALF), long_name="position in the thin layer")})
-
-    @property
-    def fields(self) -> Space:
-        """The scaled fields."""
-        return Space({name: Var(long_name=f"scaled {name}") for name in self.scales})
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """Every field at both ends."""
-        found: list[Condition] = []
-        for side, values in zip(("lower", "upper"), self.ends, strict=True):
-            for name, value in values.items():
-                found.append(Dirichlet(name, "z", side, partial(_value_at, value * self.scales[name])))
-        return tuple(found)
-
-    @property
-    def prescribed(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    @property
-    def exact(self) -> None:
-        """None: see `retrodict.solvers.flames`."""
-        return
-
-    @property
-    def derivatives(self) -> tuple[Key, ...]:
-        """Values, slopes and curvatures of all fields."""
-        return tuple(key(name, *("z",) * order) for name in self.scales for order in range(3))
-
-    def position(self, z: Floats) -> Floats:
-        """Return x in m."""
-        return np.asarray((np.asarray(z) + HALF) / self.slope)
-
-    def coordinate(self, x: Floats) -> Floats:
-        """Return z of positions in m."""
-        return np.asarray(np.asarray(x) * self.slope - HALF)
-
-    def _si(self, d: Derivatives, name: str, order: int) -> Tensor:
-        return d[(name, *("z",) * order)] * (self.slope**order / self.scales[name])
-
-    def _state(self, d: Derivatives) -> PointState:
-        T = [self._si(d, "T", order) for order in range(3)]
-        Y = [torch.stack([self._si(d, k, order) for k in self.mechanism.species], 1) for order in range(3)]
-        return PointState(T[0], T[1], T[2], Y[0], Y[1], Y[2])
-
-    @cached_property
-    def _nominal(self) -> dict[str, Tensor]:
-        return self.mechanism.tensors()
-
-    def _scaled(self, energy: Tensor, species: Tensor) -> dict[str, Tensor]:
-        """Return the residuals of the scaled variables."""
-        rows = {"energy": energy * (self.scales["T"] / (_HEAT * self.slope))}
-        for k, name in enumerate(self.mechanism.species):
-            rows[name] = species[:, k] * (self.scales[name] / self.slope)
-        return rows
-
-
-@dataclass(frozen=True)
-class FreeFlameSystem(_FlameSystem):
+class FreeFlameSystem(ThinLayer):
     """A freely propagating flame between the inlet and the burnt equilibrium, both imposed; coefficient ``s_L``.
 
     Parameters
@@ -154,7 +49,7 @@ class FreeFlameSystem(_FlameSystem):
         Of the domain, m.
     anchor : (float, float)
         Position, m, and temperature, K, that fix the translation; no condition of the system, see `anchored`.
-    s_L : float
+    speed : float
         Burning velocity, m/s, where a search for it begins.
 
     Raises
@@ -179,13 +74,13 @@ class FreeFlameSystem(_FlameSystem):
     p: float
     length: float
     anchor: tuple[float, float]
-    s_L: float = 0.6
+    speed: float = 0.6
 
     def __post_init__(self) -> None:
         numbers = {
             "p": self.p,
             "length": self.length,
-            "s_L": self.s_L,
+            "speed": self.speed,
             "T_in": self.T_in,
             "T_b - T_in": self.T_b - self.T_in,
         }
@@ -208,7 +103,7 @@ class FreeFlameSystem(_FlameSystem):
     @property
     def scales(self) -> dict[str, float]:
         """``5 / T_b``, and five over the larger mass fraction of the two ends."""
-        largest = np.maximum(np.maximum(self.Y_in, self.Y_b), _LEAST)
+        largest = np.maximum(np.maximum(self.Y_in, self.Y_b), LEAST)
         return {
             "T": LARGEST / self.T_b,
             **{n: LARGEST / float(v) for n, v in zip(self.mechanism.species, largest, strict=True)},
@@ -234,7 +129,7 @@ class FreeFlameSystem(_FlameSystem):
     @property
     def values(self) -> dict[str, float]:
         """Where a search begins."""
-        return {"s_L": self.s_L}
+        return {"s_L": self.speed}
 
     @cached_property
     def unburnt_density(self) -> float:
@@ -250,7 +145,7 @@ class FreeFlameSystem(_FlameSystem):
 
 
 @dataclass(frozen=True)
-class CounterflowSystem(_FlameSystem):
+class CounterflowSystem(ThinLayer):
     """A premixed stream from the left against another from the right; coefficients ``Lambda`` and ``E_a``.
 
     Parameters
@@ -324,7 +219,7 @@ class CounterflowSystem(_FlameSystem):
     @property
     def scales(self) -> dict[str, float]:
         """Five over the largest size."""
-        return {k: LARGEST / max(self.largest[k], _LEAST) for k in ("u", "V", "T", *self.mechanism.species)}
+        return {k: LARGEST / max(self.largest[k], LEAST) for k in ("u", "V", "T", *self.mechanism.species)}
 
     @property
     def ends(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -345,7 +240,7 @@ class CounterflowSystem(_FlameSystem):
     @property
     def values(self) -> dict[str, float]:
         """Where a search begins."""
-        nominal = float(self.mechanism.parameters["T_a"][self.reaction]) * _GAS_CONSTANT
+        nominal = float(self.mechanism.parameters["T_a"][self.reaction]) * GAS_CONSTANT
         E_a = nominal if self.E_a is None else self.E_a
         return {"Lambda": self.Lambda * UNITS["Lambda"], "E_a": E_a * UNITS["E_a"]}
 
@@ -353,7 +248,7 @@ class CounterflowSystem(_FlameSystem):
         """Return the scaled residuals of continuity, momentum, energy and species, each (n,)."""
         at, p = self._state(d), torch.tensor(self.p, dtype=torch.float64)
         u, u1, V, V1, V2 = (self._si(d, *k) for k in (("u", 0), ("u", 1), ("V", 0), ("V", 1), ("V", 2)))
-        T_a = params["E_a"] / (UNITS["E_a"] * _GAS_CONSTANT)
+        T_a = params["E_a"] / (UNITS["E_a"] * GAS_CONSTANT)
         chosen = torch.arange(self.mechanism.R) == self.reaction
         tensors = {**self._nominal, "T_a": torch.where(chosen, T_a, self._nominal["T_a"])}
         rho, rho1 = density_slope(self.mechanism, p, at)

@@ -1,7 +1,7 @@
 """Counterflow premixed flames from nothing but their conditions; extinction is told apart from failure.
 
 The start is a hot pocket around the stagnation plane. Unlike a free flame, a strained one goes out where a coarse grid
-thickens it, so the first grid is already fine. What is not found so is followed from other strain, see
+thickens it, so the first grid is already fine. What is not found so is followed from weaker strain, see
 `retrodict.solvers.flames.strain`; only then is the flame extinguished.
 """
 
@@ -25,12 +25,13 @@ from retrodict.solvers.base import Status
 from retrodict.solvers.flames.premixed import burnt
 from retrodict.solvers.flames.refinement import Progress, refined
 from retrodict.solvers.flames.solution import FlameSolution
+from retrodict.solvers.newton import NewtonSettings
 
 __all__ = ["CounterflowPremixedFlame", "heat_released"]
 
 Floats = NDArray[np.float64]
-_FIRST = (121, 241)  # nodes of the first grid; the second is tried where the first shows no flame
-_BURNING = 0.01  # share of the heat that the left stream can release
+_WEAKER = (0.5, 0.25, 0.1, 0.04, 0.015)  # fractions of the mass fluxes at which a flame is looked for else
+_BURNING = 1e-3  # share of the heat that the left stream can release
 
 
 @dataclass(frozen=True)
@@ -99,43 +100,46 @@ class CounterflowPremixedFlame:
     def solve(self, progress: Progress | None = None) -> FlameSolution:
         """Return the flame; failure and extinction are a status with a reason.
 
-        Where the cold start shows no flame, one of other mass fluxes is found and followed. The reason of an
-        extinguished flame says up to which fraction of the mass fluxes one was found.
+        Where the cold start ends without a flame, one of smaller mass fluxes is found and these are raised. The reason
+        of an extinguished flame says up to which fraction of the mass fluxes one was found.
         """
-        for first in _FIRST:
-            solved = self.from_cold(first, progress)
+        for patient in (False, True):
+            solved = self.from_cold(patient=patient, progress=progress)
             if self.burns(solved):
                 return solved
-        from retrodict.solvers.flames.strain import from_other_strain
-
-        found, factor = from_other_strain(self, progress)
-        if found is not None and factor == 1:
-            return found
         if solved.status is not Status.CONVERGED:
             return solved
-        known = f"up to {factor:.3g} of the mass fluxes" if found is not None else "at smaller mass fluxes neither"
+        from retrodict.solvers.flames.strain import from_weaker_strain
+
+        weaker, fraction = from_weaker_strain(self, _WEAKER, progress)
+        if weaker is not None and fraction == 1:
+            return weaker
+        known = "at smaller mass fluxes neither" if weaker is None else f"up to {fraction:.3g} of the mass fluxes"
         cold = f"the steady flow is no hotter than {float(solved.U[:, 2].max()):.0f} K"
         return replace(solved, status=Status.FAILED, reason=f"Extinguished: {cold}; a flame was found {known}.")
 
-    def from_cold(self, first: int, progress: Progress | None = None) -> FlameSolution:
-        """Return what the hot pocket becomes, burning or not.
+    def from_cold(self, *, patient: bool = False, progress: Progress | None = None) -> FlameSolution:
+        """Return what a hot pocket becomes, burning or not.
 
         Parameters
         ----------
-        first : int
-            Nodes of the first grid, at equal distances.
+        patient : bool
+            Start near the left nozzle, on more nodes, and give the flame time to find its place; else start halfway to
+            the stagnation plane.
         progress : callable, optional
             Told a line at every grid.
         """
-        params = self.params()
-        U, x, Lambda = self._start(params, first)
+        params, first, last = self.params(), 241 if patient else 121, (self.points, self.scheme)
+        U, x, Lambda = self._start(first, 0.1 if patient else 0.5)
         start = CounterflowEquations(self.mechanism, torch.as_tensor(x), "upwind")
-        middle = min(100, self.points)
-        plan: list[tuple[int, Scheme]] = [(first, "upwind"), (middle, self.scheme), *((self.points, self.scheme),) * 2]
-        return refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress, plan)
+        plan: list[tuple[int, Scheme]] = [(first, "upwind")]
+        plan += [(self.points, "upwind")] * 2 if patient else [(min(100, self.points), self.scheme)]
+        rough = NewtonSettings(relative=1e-4, attempts=40 if patient else 12)
+        plan += [last, last]
+        return refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress, plan, rough)
 
     def burns(self, solved: FlameSolution) -> bool:
-        """Return whether a solve ended with a flame: more than a hundredth of the left stream's heat is released."""
+        """Return whether a solve ended with a flame: more than a thousandth of the left stream's heat is released."""
         return solved.status is Status.CONVERGED and heat_released(solved) > _BURNING
 
     def params(self) -> Params:
@@ -144,12 +148,12 @@ class CounterflowPremixedFlame:
         given = {k: torch.as_tensor(np.asarray(getattr(self, k), dtype=float)) for k in names}
         return {**self.mechanism.tensors(), **given}
 
-    def _start(self, params: Params, n: int) -> tuple[Floats, Floats, float]:
-        """Return a hot pocket of burnt gas around the stagnation plane of an even flow, its nodes, and ``Lambda``."""
+    def _start(self, n: int, front: float) -> tuple[Floats, Floats, float]:
+        """Return a hot pocket of burnt gas before the stagnation plane of an even flow, its nodes, and ``Lambda``."""
         s = np.linspace(0, 1, n)
         T_b, Y_b = burnt(self.mechanism, self.T_u, self.p, np.asarray(self.Y_u))
         stagnation = self.m_u / (self.m_u + self.m_b)
-        rise = np.clip((s - 0.5 * stagnation) / (0.25 * stagnation), 0, 1)[:, None]
+        rise = np.clip((s - front * stagnation) / (0.25 * stagnation), 0, 1)[:, None]
         fall = np.clip((s - stagnation) / (0.5 * (1 - stagnation)), 0, 1)[:, None]
         cold, hot, other = (
             np.concatenate([[T], Y]) for T, Y in ((self.T_u, self.Y_u), (T_b, Y_b), (self.T_b, self.Y_b))

@@ -1,131 +1,42 @@
-"""Training of networks that solve flames, as a step-wise solver: phases of optimisers over weighted terms.
+"""Training of networks that solve flames, as a step-wise solver.
 
 A phase names the terms it minimises, ``"equations"`` and fits, with their weights: a warm-up fits a profile, then
-equations join, then the profile leaves. Points are drawn anew as the phase asks; Adam keeps its memory through that. The
-best weights of the last phase are kept. Unknown scalars (burning velocity, pressure gradient, activation energy) are
-trained with the weights, by every method, those of least squares included.
+equations join, then the profile leaves. Points are drawn anew as the phase asks; Adam keeps its memory through that.
+The best weights of the last phase are kept. Unknown scalars (burning velocity, pressure gradient, activation energy)
+are trained with the weights, by every method, those of least squares included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.physics.flames.systems import UNITS
+from retrodict.physics.flames.thin_layer import UNITS
 from retrodict.physics.seeds import Seeds
 from retrodict.physics.spaces import Array
-from retrodict.physics.system import Derivatives, key
 from retrodict.solvers.base import Metrics, Solver, Status
 from retrodict.solvers.first_order import FirstOrderState
-from retrodict.solvers.flames.outputs import RawSystem
+from retrodict.solvers.flames.phases import Fit, Phase
+from retrodict.solvers.flames.raw_system import RawSystem
 from retrodict.solvers.objective import evaluate
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.optimizers import optimizer
-from retrodict.solvers.pinn.parts import Part, equation_part
+from retrodict.solvers.pinn.parts import equation_part
 from retrodict.solvers.pinn.trial import Trial
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Fit", "FlameTrainer", "FlameTrainingState", "Phase"]
+__all__ = ["FlameTrainer", "FlameTrainingState"]
 
 Floats = NDArray[np.float64]
 _SI = {"s_L": "m s-1", "Lambda": "Pa m-2", "E_a": "J kmol-1"}
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Scaled fields at places, as a term of the loss.
-
-    Parameters
-    ----------
-    name : str
-        By which phases give it a weight.
-    z : ndarray, shape (k,)
-        Places, increasing.
-    values : Mapping of str to ndarray, shape (k,)
-        Scaled values by field.
-
-    Raises
-    ------
-    SolverError
-        If shapes differ, places do not increase, or a value is not finite.
-
-    Examples
-    --------
-    >>> Fit("anchor", np.array([0.5]), {"T": np.array([2.0])}).name
-    'anchor'
-    """
-
-    name: str
-    z: Floats
-    values: Mapping[str, Floats]
-
-    def __post_init__(self) -> None:
-        arrays = [np.asarray(self.z), *map(np.asarray, self.values.values())]
-        fine = self.values and all(a.shape == (len(self.z),) and np.all(np.isfinite(a)) for a in arrays)
-        if not fine or np.any(np.diff(self.z) <= 0) or self.name == "equations":
-            raise SolverError(
-                expected(f"Fit {self.name!r}", [a.shape for a in arrays], "finite values at increasing z")
-            )
-
-    def part(self, system: RawSystem, weight: float) -> Part:
-        """Return the sum of the mean squares of all fields, as a part of a loss."""
-        nodes, tables = torch.as_tensor(self.z), {k: torch.as_tensor(v) for k, v in self.values.items()}
-        names, raw = tuple(self.values), system.output.outputs
-
-        def residual(d: Derivatives, at: Mapping[str, Tensor], _: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            z = at["z"]
-            row = torch.argmin((z[:, None] - nodes).abs(), 1)
-            found = system.values_of({k: d[k,] for k in raw}, z, names)
-            return {f"{self.name} {k}": found[k] - tables[k][row] for k in names}
-
-        return Part(self.name, {"z": self.z}, tuple(key(k) for k in raw), residual, weight)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One optimiser on one sum of terms.
-
-    Parameters
-    ----------
-    method : str
-        See `retrodict.solvers.pinn.optimizers.optimizer`.
-    steps : int
-        At most so many.
-    weights : Mapping of str to float
-        Of ``"equations"`` and of fits by name; terms without one are left out.
-    refresh : int, optional
-        Draw new points every so many steps; 0 keeps those of the first step.
-    points : int, optional
-        Collocation points; drawn at random where there is a refresh, evenly spread where not.
-    options : Mapping, optional
-        Of the optimiser.
-
-    Raises
-    ------
-    SolverError
-        If a number is out of range.
-    """
-
-    method: str
-    steps: int
-    weights: Mapping[str, float]
-    refresh: int = 0
-    points: int = 100
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        sound = self.steps >= 1 and self.refresh >= 0 and self.points >= 2
-        if not sound or not self.weights or not all(w > 0 for w in self.weights.values()):
-            raise SolverError(expected("Phase", self, "steps >= 1, refresh >= 0, points >= 2, positive weights"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ def refined(
     scheme: Scheme,
     progress: Progress | None = None,
     plan: Sequence[tuple[int, Scheme]] | None = None,
+    rough: NewtonSettings | None = None,
 ) -> FlameSolution:
     """Solve on coarse grids, upwind, then on finer ones up to ``points`` nodes with the scheme that is wanted.
 
@@ -57,6 +58,8 @@ def refined(
     plan : sequence of (int, {"central", "upwind"}), optional
         Nodes and scheme of every grid, the first being that of the start; five to eight grids, coarse to fine, unless
         told. A strained flame needs it: thickened on a coarse grid it goes out.
+    rough : NewtonSettings, optional
+        On all grids but the last; a flame that stands far from its start needs more time.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def refined(
             x = torch.as_tensor(equidistributed(equations.x.numpy(), U, nodes, keep=equations.kept))
             equations, state = equations.on(x, torch.as_tensor(U), kind)
             U = state.numpy()
-        ended = solve_steady(FlameSystem(equations, params), U, z, _EXACT if at == len(plan) - 1 else _ROUGH)
+        ended = solve_steady(FlameSystem(equations, params), U, z, _EXACT if at == len(plan) - 1 else rough or _ROUGH)
         U, z = ended.U, ended.z
         steps += ended.newton_steps, ended.time_steps
         if progress is not None:

@@ -1,12 +1,13 @@
 """Counterflow flames over strain: from a flame that burns to larger mass fluxes, up to extinction.
 
-Both mass fluxes are scaled by one factor. Flow, radial velocity and pressure curvature of the last flame are scaled along
-(``m`` and ``V`` by the ratio, ``Lambda`` by its square), Newton's method does the rest; where no flame is found the step
-is cut. The last flame found bounds extinction from below.
+Both mass fluxes are scaled by one factor. The last flame is scaled along, ``m`` and ``V`` by the ratio and ``Lambda`` by
+its square, and Newton's method does the rest; where no flame is found the step is cut. The last flame found bounds
+extinction from below.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,10 +21,9 @@ from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.newton import NewtonSettings, solve_steady
 
-__all__ = ["Strained", "from_other_strain", "raised"]
+__all__ = ["Strained", "from_weaker_strain", "raised"]
 
-_FACTORS = (0.5, 0.25, 0.1, 0.04, 0.015, 3.0, 10.0)
-_FIRST, _POINTS = 121, 120
+_POINTS = 120
 _ROUGH = NewtonSettings(relative=1e-6, attempts=3)
 _EXACT = NewtonSettings(relative=1e-10)
 
@@ -109,38 +109,37 @@ def raised(
     return found
 
 
-def from_other_strain(
-    flame: CounterflowPremixedFlame, progress: Progress | None = None
+def from_weaker_strain(
+    flame: CounterflowPremixedFlame, fractions: Sequence[float], progress: Progress | None = None
 ) -> tuple[FlameSolution | None, float]:
-    """Look for a flame at other mass fluxes, smaller ones first, and follow it as far towards those wanted as it burns.
+    """Look for a flame at smaller mass fluxes and raise them as far as it burns, at most to those wanted.
 
     Parameters
     ----------
     flame : CounterflowPremixedFlame
         What is wanted.
+    fractions : sequence of float
+        Of the mass fluxes, in the order in which to try; the first that burns is followed.
     progress : callable, optional
         Told a line at every flame.
 
     Returns
     -------
     FlameSolution or None
-        Nearest to what is wanted; None where none burns.
+        At the largest fraction; None where none burns.
     float
-        Its factor on the mass fluxes; zero where there is none.
+        Its fraction of the mass fluxes; zero where there is none.
     """
-    best: Strained | None = None
-    for factor in _FACTORS:
-        other = replace(flame, m_u=flame.m_u * factor, m_b=flame.m_b * factor, points=min(flame.points, _POINTS))
-        solved = other.from_cold(_FIRST, progress)
-        if not flame.burns(solved):
-            continue
-        last = raised(flame, Strained(factor, solved), 1.0, progress=progress)[-1]
-        if last.factor == 1:
-            return _final(flame, last), 1.0
-        if factor < 1:  # it went out on the way
-            return last.flame, last.factor
-        best = last
-    return (None, 0.0) if best is None else (best.flame, best.factor)
+    for factor in fractions:
+        points = min(flame.points, _POINTS)
+        other = replace(flame, m_u=flame.m_u * factor, m_b=flame.m_b * factor, points=points)
+        solved = other.from_cold(progress=progress)
+        if progress is not None:
+            progress(f"{factor:.4g} of the mass fluxes: {'burning' if flame.burns(solved) else 'no flame found'}")
+        if flame.burns(solved):
+            last = raised(flame, Strained(factor, solved), 1.0, progress=progress)[-1]
+            return (_final(flame, last) if last.factor == 1 else last.flame), last.factor
+    return None, 0.0
 
 
 def _scaled(flame: CounterflowPremixedFlame, last: Strained, factor: float) -> FlameSolution:
@@ -160,7 +159,7 @@ def _final(flame: CounterflowPremixedFlame, last: Strained) -> FlameSolution:
 
 def _regridded(solved: FlameSolution, nodes: int, settings: NewtonSettings) -> FlameSolution:
     x = equidistributed(solved.equations.x.numpy(), solved.U, nodes)
-    scheme = solved.equations.scheme  # type: ignore[attr-defined]
+    scheme = solved.equations.scheme
     equations, state = solved.equations.on(torch.as_tensor(x), torch.as_tensor(solved.U), scheme)
     ended = solve_steady(FlameSystem(equations, solved.params), np.asarray(state.numpy()), solved.z, settings)
     return replace(solved, equations=equations, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)

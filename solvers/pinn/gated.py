@@ -53,7 +53,9 @@ class GatedJets(JetNetwork):
         self._depth = max((len(i) for i in self.indices), default=0)
         place = {index: i for i, index in enumerate(self.indices)}
         self._chains = [
-            [(float(c), tuple(place[b] for b in blocks)) for blocks, c in sorted(partitions(index).items())] if index else []
+            [(float(c), tuple(place[b] for b in blocks)) for blocks, c in sorted(partitions(index).items())]
+            if index
+            else []
             for index in self.indices
         ]
         self._pairs = [
@@ -61,7 +63,10 @@ class GatedJets(JetNetwork):
         ]
 
     def forward(
-        self, weights: Tensor, inputs: Tensor, coefficients: Tensor | None = None  # noqa: ARG002
+        self,
+        weights: Tensor,
+        inputs: Tensor,
+        coefficients: Tensor | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, list[Layer]]:
         """Return the jets of the outputs; the one layer behind them holds the weights and the recorded values."""
         with torch.enable_grad():
@@ -75,14 +80,24 @@ class GatedJets(JetNetwork):
         return values.detach(), [Layer(leaf, values, [])]
 
     def gradient(
-        self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor, coefficients: Tensor | None = None  # noqa: ARG002
+        self,
+        weights: Tensor,  # noqa: ARG002
+        layers: list[Layer],
+        cotangent: Tensor,
+        into: Tensor,
+        coefficients: Tensor | None = None,  # noqa: ARG002
     ) -> None:
         """Add the gradient of ``sum(cotangent * values)`` to ``into``."""
         (layer,) = layers
         into += torch.autograd.grad(layer.z, layer.inputs, cotangent, retain_graph=True)[0]
 
     def jacobian(
-        self, weights: Tensor, layers: list[Layer], cotangent: Tensor, into: Tensor, coefficients: Tensor | None = None  # noqa: ARG002
+        self,
+        weights: Tensor,  # noqa: ARG002
+        layers: list[Layer],
+        cotangent: Tensor,
+        into: Tensor,
+        coefficients: Tensor | None = None,  # noqa: ARG002
     ) -> None:
         """Add, point by point, the gradient of ``sum(cotangent * values)`` to the rows of ``into``."""
         (layer,) = layers

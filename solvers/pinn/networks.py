@@ -130,8 +130,8 @@ class Network:
 class GatedNetwork(Network):
     """The modified perceptron: two encodings of the inputs gate every hidden layer; matrices may be factored.
 
-    ``U = s(W_u x + b)``, ``V = s(W_v x + b)``; every hidden layer ``h <- s(W h + b)``, then ``h <- h U + (1 - h) V``. With
-    factors every matrix is ``W = diag(e) M``, and both ``e`` and M are weights.
+    ``U = s(W_u x + b)``, ``V = s(W_v x + b)``; every hidden layer ``h <- s(W h + b)``, then ``h <- h U + (1 - h) V``.
+    With factors every matrix is ``W = diag(e) M``, and both ``e`` and M are weights.
 
     Parameters
     ----------

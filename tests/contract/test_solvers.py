@@ -25,6 +25,9 @@ from retrodict.solvers.checkpoint import CheckpointStore
 from retrodict.solvers.deepxde.problem import DeepXDEProblem, DeepXDESetup
 from retrodict.solvers.deepxde.trainer import DeepXDETrainer
 from retrodict.solvers.first_order import SOAP, Adam
+from retrodict.solvers.flames.networks import FlameTrainer
+from retrodict.solvers.flames.phases import Phase
+from retrodict.solvers.flames.plans import trial_of, z_profile
 from retrodict.solvers.gradient import LBFGS
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.least_squares import GaussNewton, LevenbergMarquardt
@@ -88,7 +91,22 @@ def deepxde():
     )
 
 
-TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde}
+def flame():
+    """A warm-up on a profile, new points at every step, another optimiser."""
+    from retrodict.cases.flame_network_data import free_flame, one_step
+
+    system = free_flame(one_step())
+    trial = trial_of(system, "paper", width=4, depth=1)
+    physics = {"equations": 1.0, "profile": 1.0}
+    phases = [
+        Phase("adam", 1, {"profile": 1.0}),
+        Phase("adam", 3, physics, refresh=1, points=6),
+        Phase("ssbroyden", 9, physics, points=6),
+    ]
+    return FlameTrainer(trial, phases, fits=[z_profile(system, 11)], unknown=["s_L"])
+
+
+TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde, "FlameTrainer": flame}
 TABLE |= TRAINERS
 TABLE |= {"case/cooling": lambda: of_case(example())}
 TABLE |= {

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import field_validator
 
 from retrodict.cases.config import CaseConfig, setting
 
@@ -71,6 +72,13 @@ class FlameMechanism(CaseConfig):
     )
     band: int = setting(7, "", "equivalence ratios of the predictive bands", ge=2, le=50)
     draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0)
+
+    @field_validator("phis", "pressures")
+    @classmethod
+    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value) or not all(0 < v <= 50 for v in value):
+            raise ValueError("different positive numbers up to 50")
+        return value
 
 
 @cache
@@ -189,6 +197,7 @@ def truth_data(config: FlameMechanism) -> dict[str, Any]:
     from retrodict.solvers.flames.grid import halved
 
     data: dict[str, Any] = {}
+    _require_flames(config)
     for name, (phi, p) in conditions(config).items():
         coarse = _cantera(config, phi, p, refine=(2, config.slope, 1.5 * config.slope), width=0.03 * p**-0.6)
         fine = _cantera(config, phi, p, grid=halved(coarse["x"].values), tolerances=(1e-6, 1e-11))
@@ -201,6 +210,19 @@ def truth_data(config: FlameMechanism) -> dict[str, Any]:
                 seen.append(T(np.clip(at, x[0], x[-1])))
             data[f"{name}/T"] = 2 * seen[1] - seen[0]
     return data
+
+
+def _require_flames(config: FlameMechanism) -> None:
+    """Refuse mixtures that cannot burn, or not past the temperature at which profiles are aligned, by name."""
+    from retrodict.physics.errors import DataError, expected
+    from retrodict.solvers.flames.premixed import burnt
+
+    least = max(config.temperature + 600, config.aligned + 100 if config.places else 0.0)
+    for name, (phi, p) in conditions(config).items():
+        flame = flame_of(config, phi, p)
+        hot = burnt(mechanism(), flame.T_in, flame.p, flame.Y_in)[0]
+        if hot < least:
+            raise DataError(expected(f"flame {name!r}", f"equilibrium at {hot:.0f} K", f"at least {least:.0f} K"))
 
 
 def _cantera(config: FlameMechanism, phi: float, p: float, **numerics: Any) -> Any:

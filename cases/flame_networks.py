@@ -157,13 +157,13 @@ def _speed(system: FreeFlameSystem, method: str, seconds: float, seed: int) -> d
 
 def affordable_steps(trainer: FlameTrainer, seconds: float) -> int:
     """Return how many steps of Adam fit, from the last phase of a short plan."""
-    state, began = trainer.init(), np.inf
-    for i in range(30):
-        began = time.perf_counter() if i == 10 else began
-        state, metrics = trainer.step(state)
-        if metrics["over"]:
-            break
-    return max(36, int(0.9 * seconds / ((time.perf_counter() - began) / (i - 9))))
+    state, warm, counted = trainer.init(), 10, 20
+    for _ in range(warm):
+        state, _ = trainer.step(state)
+    began = time.perf_counter()
+    for _ in range(counted):
+        state, _ = trainer.step(state)
+    return max(36, int(0.9 * seconds * counted / (time.perf_counter() - began)))
 
 
 def _by_deepxde(system: FreeFlameSystem, seconds: float, seed: int) -> dict[str, float]:

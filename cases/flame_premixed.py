@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.case import Case
-from retrodict.cases.config import setting
 from retrodict.cases.flame_premixed_checks import checks
 from retrodict.cases.flame_premixed_setup import PUBLISHED, Premixed, on_same_nodes, rates, solve, speed
 from retrodict.cases.flame_profiles import bars_of, convergence_figure, profile_figure, speed_figure
@@ -27,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def simulate(config: Premixed, _seeds: Seeds) -> xr.Dataset:
-    """Return flames over equivalence ratio: profiles, speeds with their errors, sensitivities, and Cantera beside them."""
+    """Return flames over equivalence ratio: profiles, speeds with errors, sensitivities, and Cantera beside them."""
     from retrodict.solvers.callbacks import ProgressBar
 
     flames: list[FlameSolution] = []
@@ -35,7 +34,7 @@ def simulate(config: Premixed, _seeds: Seeds) -> xr.Dataset:
         for number, Y in enumerate(mixtures(config, config.T_in), 1):
             flames.append(solve(config, Y))
             bar(number, {"phi": config.phi[number - 1]})
-    variables = profiles(config, flames, ("T", "u", "rho", "Y")) | _speeds(flames) | _sensitivities(config, flames)
+    variables = profiles(config, flames, ("T", "u", "rho", "Y")) | _speeds(flames) | _sensitivities(flames)
     variables |= _convergence(config)
     if config.compare:
         variables |= _reference(config, flames)
@@ -49,7 +48,7 @@ def _speeds(flames: Sequence[FlameSolution]) -> dict[str, Any]:
     return {k: ("phi", row, {"units": "m/s", "long_name": n}) for k, n, row in zip(keys, names, rows.T, strict=True)}
 
 
-def _sensitivities(config: Premixed, flames: Sequence[FlameSolution]) -> dict[str, Any]:
+def _sensitivities(flames: Sequence[FlameSolution]) -> dict[str, Any]:
     found = [rates(f) for f in flames]
     attrs = {"units": "1", "long_name": "sensitivity of the burning velocity to a rate, dln s_L / dln k"}
     about = {"units": "1", "long_name": "sum of the sensitivities to conductivities and diffusivities"}
@@ -61,7 +60,7 @@ def _sensitivities(config: Premixed, flames: Sequence[FlameSolution]) -> dict[st
 
 
 def _convergence(config: Premixed) -> dict[str, Any]:
-    """Return the speed of the flame shown in detail over numbers of nodes, both schemes, and Cantera on the same nodes."""
+    """Return speeds of the flame shown in detail over numbers of nodes, in both schemes, and Cantera's."""
     if not config.convergence:
         return {}
     Y = mixtures(config, config.T_in)[config.near(config.detail)]

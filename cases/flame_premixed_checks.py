@@ -1,4 +1,4 @@
-"""Checks of the case ``flame-premixed``: speeds against Cantera, sum rules, pressure law, first integrals, burnt state."""
+"""Checks of the case ``flame-premixed``: Cantera, sum rules, pressure law, first integrals, burnt state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, max_rel, shortfall
+from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, shortfall
 from retrodict.cases.flame_premixed_setup import (
     Premixed,
     like,
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["checks", "element_drift", "enthalpy_drift"]
 
 Floats = NDArray[np.float64]
-_OTHERS = (("h2o2.yaml", "H2", (0.6, 1.0, 2.0)), ("gri30.yaml", "CH4", (0.8, 1.0, 1.2)))
+_OTHERS = (("h2o2.yaml", "H2", (0.6, 1.0, 2.0), 0.1), ("gri30.yaml", "CH4", (0.8, 1.0, 1.2), 0.03))
+# fast hydrogen flames need the longer domain: radicals recombine slowly
 
 
 def checks(config: Premixed, _seeds: Seeds) -> Sequence[Check]:
     """Return the checks of the one-step flame, of the flames asked for, and in the paper preset of h2o2 and gri30."""
     mixtures(config, config.T_in)
-    sets = [config, *(like(config, m, f, phi) for m, f, phi in _OTHERS if config.others)]
+    sets = [config, *(like(config, *other) for other in _OTHERS if config.others)]
     found = [*_one_step(config), *_integrals(config)]
     for each in sets:
         found += [*_same_grid(each), *_sum_rules(each), *_burnt(each)]
@@ -93,7 +94,7 @@ def _one_step(config: Premixed) -> list[Check]:
             "1",
         ),
         Check(
-            "one step: s_L at 5 bar over 1, ratio of pressures 5",
+            "one step, phi 0.8: s_L at 5 atm over 1 atm",
             at_five,
             Analytic(5**-0.25, "s_L ~ p^(n/2 - 1) for one step of order n = 1.5"),
             1e-3,
@@ -214,7 +215,7 @@ def _face_fluxes(flame: FlameSolution) -> tuple[Floats, Floats, Floats]:
 
 
 def element_drift(flame: FlameSolution) -> float:
-    """Return the largest change of any element's flux along a flame, relative to that of the element that flows most."""
+    """Return the largest change of any element's flux along a flame, relative to the largest of all elements."""
     mech = flame.equations.mechanism
     shares = (mech.atoms / mech.weights[:, None]).numpy()  # kmol of an element in a kg of a species
     through = _face_fluxes(flame)[0] @ shares

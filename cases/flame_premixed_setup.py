@@ -71,7 +71,7 @@ def solve(
 
 
 def speed(flame: FlameSolution) -> tuple[float, float, float]:
-    """Return the burning velocity on the nodes, extrapolated, and the estimated error on the nodes, m/s; NaN if failed."""
+    """Return the burning velocity on the nodes, its limit and the error on the nodes, m/s; NaN if there is no flame."""
     from retrodict.physics.errors import SolverError
     from retrodict.solvers.flames.error import extrapolated
 
@@ -124,7 +124,8 @@ def cantera_on(
     from retrodict.solvers.flames.grid import halved as finer
     from retrodict.solvers.reference.cantera_flames import free_flame
 
-    assert isinstance(flame.equations, PremixedEquations) and flame.equations.anchor is not None
+    assert isinstance(flame.equations, PremixedEquations)
+    assert flame.equations.anchor is not None
     x, anchor = flame.equations.x.numpy(), flame.equations.anchor
     for _ in range(halved):
         x = finer(x)
@@ -138,13 +139,13 @@ def on_same_nodes(config: Premixed, flame: FlameSolution, phi: float, *, halved:
     return float(cantera_on(config, flame, phi, halved=halved)["s_L"])
 
 
-def like(config: Premixed, mechanism: str, fuel: str, phi: tuple[float, ...]) -> Premixed:
-    """Return the settings for another mechanism, fuel and mixtures, at 300 K and one atmosphere.
+def like(config: Premixed, mechanism: str, fuel: str, phi: tuple[float, ...], width: float = 0.03) -> Premixed:
+    """Return the settings for another mechanism, fuel, mixtures and width (m), at 300 K and one atmosphere.
 
     Examples
     --------
     >>> like(Premixed(), "h2o2.yaml", "H2", (1.0,)).fuel
     'H2'
     """
-    changed = {"mechanism": mechanism, "fuel": fuel, "phi": phi, "T_in": 300.0, "p": 101325.0, "width": 0.03}
-    return config.model_copy(update={**changed, "oxidizer": "O2:1, N2:3.76"})
+    changed = {"mechanism": mechanism, "fuel": fuel, "phi": phi, "T_in": 300.0, "p": 101325.0}
+    return config.model_copy(update={**changed, "oxidizer": "O2:1, N2:3.76", "width": width})

@@ -186,7 +186,9 @@ def curvature_figure(data: xr.Dataset) -> Figure:
     from retrodict.cases.plots import COLOURS, canvas
 
     figure, axes = canvas(1, 2, 8.6, 3.8)
-    for ax, name, label in zip(axes.ravel(), ("Lambda", "T_max"), ("Lambda (Pa/m2)", "highest temperature (K)"), strict=True):
+    for ax, name, label in zip(
+        axes.ravel(), ("Lambda", "T_max"), ("Lambda (Pa/m2)", "highest temperature (K)"), strict=True
+    ):
         burning = data["burning"].values == 1
         ax.plot(data["phi"].values[burning], data[name].values[burning], "-", color=COLOURS[0], label="ours")
         if not burning.all():
@@ -208,7 +210,7 @@ def strain_figure(data: xr.Dataset) -> Figure:
         return _empty("no sweep was asked for, or no flame was found to begin with")
     figure, ax = canvas(1, 1, 6.4, 3.8)
     flux, T = data["sweep_flux"].values, data["sweep_T_max"].values
-    ax.semilogx(flux, T, "o-", color=COLOURS[0], markersize=3, label="burning")
+    ax.plot(flux, T, "o-", color=COLOURS[0], markersize=3, label="burning")
     if data.attrs["sweep_ended"] == "extinguished":
         ax.axvline(flux[-1], color=COLOURS[1], linestyle="--", linewidth=1, label=f"last flame: {flux[-1]:.3g} kg/m2/s")
     ax.set(xlabel="mass flux of the left stream (kg/m2/s)", ylabel="highest temperature (K)")

@@ -17,7 +17,7 @@ from retrodict.cases.flame_speeds_figures import (
     sensitivity_figure,
     speed_figure,
 )
-from retrodict.cases.flame_speeds_setup import FlameSpeeds, bundled_problem, measured, posed
+from retrodict.cases.flame_speeds_setup import FlameSpeeds, bundled_problem, measured, posed, solver_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -112,6 +112,7 @@ case: Case[FlameSpeeds] = Case(
         "paper": {"points": 250},
     },
     problem=problem,
+    solver=solver_of,
     posterior=posterior,
     files=files,
     checks=checks,

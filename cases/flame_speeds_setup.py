@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from retrodict.inverse.flames.joint import JointFlames
     from retrodict.inverse.problem import InverseProblem
     from retrodict.physics.flames.mechanism import Mechanism
+    from retrodict.solvers.base import Solver
     from retrodict.solvers.flames.premixed import FreeFlame
 
-__all__ = ["FlameSpeeds", "Measured", "bundled_problem", "measured", "posed"]
+__all__ = ["FlameSpeeds", "Measured", "bundled_problem", "measured", "posed", "solver_of"]
 
 BUNDLED = "flames/chemked_lbv_h2_n2o_bane2011.yaml"
 """Fourteen points of H2/N2O at 20 kPa (Bane et al. 2011)."""
@@ -198,6 +199,13 @@ def posed(config: FlameSpeeds, seen: Measured) -> InverseProblem:
     found = flame_problem(model, observation, deviations, name="speeds")
     refuse_unidentifiable(found)
     return found
+
+
+def solver_of(_config: FlameSpeeds, problem: InverseProblem) -> Solver[Any]:
+    """Return Levenberg-Marquardt to a tolerance that is fine beside the deviations: near the end it halves the error."""
+    from retrodict.inverse.estimators import solver_for
+
+    return solver_for(problem, tolerance=1e-4)
 
 
 @cache

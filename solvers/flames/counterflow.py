@@ -25,6 +25,7 @@ from retrodict.solvers.base import Status
 from retrodict.solvers.flames.premixed import burnt
 from retrodict.solvers.flames.refinement import Progress, refined
 from retrodict.solvers.flames.solution import FlameSolution
+from retrodict.solvers.flames.strain import from_weaker_strain
 from retrodict.solvers.newton import NewtonSettings
 
 __all__ = ["CounterflowPremixedFlame", "heat_released"]
@@ -42,7 +43,7 @@ class CounterflowPremixedFlame:
     ----------
     mechanism : Mechanism
         Properties and kinetics.
-    Y_u, Y_b : ndarray, shape (K,)
+    Y_u, Y_b : ndarray or Tensor, shape (K,)
         Mass fractions of the left and the right stream.
     m_u, m_b : float
         Mass fluxes of both, towards each other, kg/m2/s.
@@ -67,8 +68,9 @@ class CounterflowPremixedFlame:
     >>> from retrodict.physics.flames.mechanism import load_mechanism
     >>> gas = load_mechanism("h2o2.yaml")
     >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
-    >>> CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50).solve().status.value
-    'converged'
+    >>> CounterflowPremixedFlame(gas, fuel, inert, -1.0, 1.0)
+    Traceback (most recent call last):
+    retrodict.physics.errors.SpaceError: CounterflowPremixedFlame.m_u: got -1.0, expected a positive number in SI units
     """
 
     mechanism: Mechanism
@@ -92,6 +94,7 @@ class CounterflowPremixedFlame:
             Y = np.asarray(getattr(self, name), dtype=float)
             if Y.shape != (self.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
                 raise SpaceError(expected(f"{where}.{name}", Y, f"{self.mechanism.K} mass fractions with sum 1"))
+            object.__setattr__(self, name, Y)  # a tensor may have come
         if self.scheme not in ("central", "upwind"):
             raise SpaceError(expected(f"{where}.scheme", self.scheme, "'central' or 'upwind'"))
         if self.points < 20:
@@ -109,8 +112,6 @@ class CounterflowPremixedFlame:
                 return solved
         if solved.status is not Status.CONVERGED:
             return solved
-        from retrodict.solvers.flames.strain import from_weaker_strain
-
         weaker, fraction = from_weaker_strain(self, _WEAKER, progress)
         if weaker is not None and fraction == 1:
             return weaker
@@ -133,7 +134,10 @@ class CounterflowPremixedFlame:
         U, x, Lambda = self._start(first, 0.1 if patient else 0.5)
         start = CounterflowEquations(self.mechanism, torch.as_tensor(x), "upwind")
         plan: list[tuple[int, Scheme]] = [(first, "upwind")]
-        plan += [(self.points, "upwind")] * 2 if patient else [(min(100, self.points), self.scheme)]
+        if patient:
+            plan += [(self.points, "upwind"), (self.points, "upwind")]
+        else:
+            plan.append((100, self.scheme))
         rough = NewtonSettings(relative=1e-4, attempts=40 if patient else 12)
         plan += [last, last]
         return refined(start, params, U, np.array([Lambda]), self.points, self.scheme, progress, plan, rough)
@@ -151,7 +155,7 @@ class CounterflowPremixedFlame:
     def _start(self, n: int, front: float) -> tuple[Floats, Floats, float]:
         """Return a hot pocket of burnt gas before the stagnation plane of an even flow, its nodes, and ``Lambda``."""
         s = np.linspace(0, 1, n)
-        T_b, Y_b = burnt(self.mechanism, self.T_u, self.p, np.asarray(self.Y_u))
+        T_b, Y_b = burnt(self.mechanism, self.T_u, self.p, self.Y_u)
         stagnation = self.m_u / (self.m_u + self.m_b)
         rise = np.clip((s - front * stagnation) / (0.25 * stagnation), 0, 1)[:, None]
         fall = np.clip((s - stagnation) / (0.5 * (1 - stagnation)), 0, 1)[:, None]
@@ -183,8 +187,11 @@ def heat_released(solved: FlameSolution) -> float:
     --------
     >>> from retrodict.physics.flames.mechanism import load_mechanism
     >>> gas = load_mechanism("h2o2.yaml")
-    >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
-    >>> heat_released(CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50).solve()) > 0.9
+    >>> fuel = gas.composition("H2", "O2:1, AR:3.76", 0.6).numpy()
+    >>> flame = CounterflowPremixedFlame(gas, fuel, fuel, 1.0, 1.0)
+    >>> cold = np.tile([1.0, 0.0, 300.0, *fuel], (3, 1))
+    >>> nodes = CounterflowEquations(gas, torch.linspace(0, 0.02, 3, dtype=torch.float64))
+    >>> heat_released(FlameSolution(nodes, flame.params(), cold, np.zeros(1), Status.CONVERGED, "")) < 1e-9
     True
     """
     params, mech = solved.params, solved.equations.mechanism

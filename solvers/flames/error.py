@@ -1,8 +1,8 @@
 """Error of a flame's observable by Richardson's extrapolation: the same flame on its nodes and on these halved.
 
-With an error ``C h^k``, where ``k`` is 1 for upwind convection and 2 for central, values ``a`` on the nodes and ``b`` on the
-halved ones give the limit ``b + (b - a) / (2^k - 1)`` [Roache, Annu. Rev. Fluid Mech. 29 (1997) 123]. The two grids must be
-nested: burning velocities on grids placed anew differ by more than their error.
+With an error ``C h^k``, where ``k`` is 1 for upwind convection and 2 for central, values ``a`` on the nodes and ``b``
+on the halved ones give the limit ``b + (b - a) / (2^k - 1)`` [Roache, Annu. Rev. Fluid Mech. 29 (1997) 123]. The two
+grids must be nested: how the error changes between grids placed anew follows no such law.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Extrapolation:
     @property
     def limit(self) -> float:
         """The value extrapolated to a grid of no width."""
-        return self.fine + (self.fine - self.coarse) / (2**self.order - 1)
+        return self.fine + (self.fine - self.coarse) / (2.0**self.order - 1)
 
     @property
     def error_coarse(self) -> float:
@@ -113,7 +113,8 @@ def extrapolated(solved: FlameSolution, observable: str = "s_L", finer: FlameSol
     >>> from retrodict.physics.flames.mechanism import load_mechanism
     >>> from retrodict.solvers.flames.premixed import FreeFlame
     >>> gas = load_mechanism("h2o2.yaml")
-    >>> flame = FreeFlame(gas, gas.composition("H2", "O2:1, AR:3.76", 1.0), 300.0, 101325.0, points=60).solve()
+    >>> Y = gas.composition("H2", "O2:1, AR:3.76", 1.0).numpy()
+    >>> flame = FreeFlame(gas, Y, 300.0, 101325.0, points=60).solve()
     >>> found = extrapolated(flame)
     >>> found.nodes, abs(found.error_fine) < abs(found.error_coarse)
     ((60, 119), True)

@@ -111,8 +111,9 @@ class FlameTrainer:
         self.fits, self.unknown = {f.name: f for f in fits}, tuple(unknown)
         self.seeds, self.tolerance = Seeds(seed), tolerance
         used = {name for phase in self.phases for name in phase.weights}
-        if not self.phases or (strange := sorted(used - {"equations", *self.fits})):
-            got = strange if self.phases else "no phase"
+        strange = sorted(used - {"equations", *self.fits})
+        if not self.phases or strange:
+            got = strange or "no phase"
             raise SolverError(expected("FlameTrainer.phases", got, f"terms among equations, {sorted(self.fits)}"))
         if strange := sorted(set(self.unknown) - set(self.system.params)):
             raise SolverError(expected("FlameTrainer.unknown", strange, f"some of {list(self.system.params)}"))
@@ -220,8 +221,8 @@ class FlameTrainer:
         x, points = _packed(state), self._points(state.phase, state.step)
         method = self._optimizer(state.phase, x, points)
         inner: Any
-        if hasattr(method, "adopt"):
-            inner = method.adopt(state.inner)
+        if (adopt := getattr(method, "adopt", None)) is not None:
+            inner = adopt(state.inner)
         elif isinstance(state.inner, FirstOrderState):
             value, gradient = evaluate(method.objective, x)  # type: ignore[attr-defined]
             inner = replace(state.inner, value=value, gradient=gradient)
@@ -253,4 +254,4 @@ class FlameTrainer:
 
 
 def _packed(state: FlameTrainingState) -> Floats:
-    return np.array(state.optimizer.pack(state.inner)["x"])
+    return np.array(state.inner.x)

@@ -1,8 +1,8 @@
 """From what a network returns to the scaled fields of a flame: ranges, or values held at points, by the chain rule.
 
 `Ranges`: ``T = T_lo + (T_hi - T_lo) sigmoid(N_T)``, ``Y = softmax(N_Y)``, after Wu et al. (2025); conditions at the
-ends stay soft. `Held`: ``A(z) + B(z) N(z)`` with the right values of A where B vanishes, at both ends and at the anchor;
-the most abundant species closes the sum to one.
+ends stay soft. `Held`: ``A(z) + B(z) N(z)`` with the right values of A where B vanishes, at both ends and at the
+anchor; the most abundant species closes the sum to one.
 """
 
 from __future__ import annotations

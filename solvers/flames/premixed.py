@@ -33,7 +33,7 @@ class FreeFlame:
     ----------
     mechanism : Mechanism
         Properties and kinetics.
-    Y_in : ndarray, shape (K,)
+    Y_in : ndarray or Tensor, shape (K,)
         Mass fractions of the unburnt mixture, see `Mechanism.composition`.
     T_in : float
         Unburnt temperature, K.
@@ -104,7 +104,7 @@ class BurnerFlame:
     ----------
     mechanism : Mechanism
         Properties and kinetics.
-    Y_in : ndarray, shape (K,)
+    Y_in : ndarray or Tensor, shape (K,)
         Mass fractions of the unburnt mixture.
     m : float
         Mass flux, kg/m2/s; below that of the free flame.
@@ -196,5 +196,6 @@ def _check(flame: FreeFlame | BurnerFlame) -> None:
     Y = np.asarray(flame.Y_in, dtype=float)
     if Y.shape != (flame.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
         raise SpaceError(expected(f"{where}.Y_in", Y, f"{flame.mechanism.K} mass fractions with sum 1"))
+    object.__setattr__(flame, "Y_in", Y)  # a tensor may have come
     if flame.scheme not in ("central", "upwind"):
         raise SpaceError(expected(f"{where}.scheme", flame.scheme, "'central' or 'upwind'"))

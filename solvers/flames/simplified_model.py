@@ -155,18 +155,21 @@ class SimplifiedFlame:
 
     def _moved(self, mixture: SimplifiedMixture, T: Floats, s_L: float) -> tuple[Floats, Floats]:
         """Return how temperatures, shape (cells + 1, k), and s_L, shape (k,), move with the parameters."""
-        values = {k: torch.tensor(mixture.parameters[k], dtype=torch.float64) for k in self.parameters}
-        inside, speed = torch.from_numpy(T[1:]), torch.tensor(s_L, dtype=torch.float64)
-
-        def equations(q: dict[str, torch.Tensor]) -> torch.Tensor:
-            cold = q.get("T_in", torch.tensor(T[0], dtype=torch.float64))
-            return discrete_residual(mixture, torch.cat([cold.reshape(1), inside]), speed, q)
-
-        columns = []
-        for name in self.parameters:
-            unit = {k: torch.ones_like(v) if k == name else torch.zeros_like(v) for k, v in values.items()}
-            columns.append(torch.func.jvp(equations, (values,), (unit,))[1].numpy())
-        moved, faster = solve_bordered(mixture, T, s_L, -np.stack(columns, 1))
+        count = len(T)
+        known = {k: torch.tensor(mixture.parameters[k], dtype=torch.float64) for k in self.parameters}
+        # every equation has parameters of its own, so that one reverse pass differentiates all of them
+        q = {k: v.expand(count if k != "slope" else 1).clone().requires_grad_() for k, v in known.items()}
+        given = {k: v[0] if k == "slope" else v for k, v in q.items()}
+        cold, speed = torch.tensor(T[:1]).requires_grad_(), torch.tensor(s_L, dtype=torch.float64)
+        r = discrete_residual(mixture, torch.cat([cold, torch.from_numpy(T[1:])]), speed, given)
+        by_own = torch.autograd.grad(r.sum(), list(q.values()), retain_graph=True)
+        columns = {k: np.zeros(count) for k in self.parameters}
+        for name, slopes in zip(q, by_own, strict=True):
+            columns[name][: len(slopes)] = slopes.numpy()
+        if "T_in" in columns:
+            for i in (0, 1):
+                columns["T_in"][i] += float(torch.autograd.grad(r[i], cold, retain_graph=True)[0])
+        moved, faster = solve_bordered(mixture, T, s_L, -np.stack(list(columns.values()), 1))
         first = np.array([[1.0 if k == "T_in" else 0.0 for k in self.parameters]])
         return np.concatenate([first, moved]), faster
 

@@ -181,6 +181,11 @@ def profile_part(system: SimplifiedSystem, x: Floats, T: Floats, *, weight: floa
     Part
         For a `ResidualLoss`.
 
+    Raises
+    ------
+    SolverError
+        If places do not ascend, or are not as many as temperatures.
+
     Examples
     --------
     >>> system = SimplifiedSystem(SimplifiedMixture())
@@ -188,13 +193,18 @@ def profile_part(system: SimplifiedSystem, x: Floats, T: Floats, *, weight: floa
     array([5.])
     """
     theta = (np.asarray(T, float) - system.mixture.inlet_temperature) / system.rise
-    wanted, size = torch.from_numpy(theta), torch.as_tensor(np.broadcast_to(std, theta.shape).copy())
+    z = np.asarray(x, float) / system.thickness
+    if z.ndim != 1 or z.shape != theta.shape or np.any(np.diff(z) <= 0):
+        raise SolverError(expected("profile_part", f"places {z.shape}, T {theta.shape}", "ascending places, one T each"))
+    order, size = torch.from_numpy(z), torch.as_tensor(np.broadcast_to(std, theta.shape).copy())
+    wanted = torch.from_numpy(theta)
 
-    def gap(d: Derivatives, _at: Mapping[str, Tensor], _params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"profile": (d["theta"] - wanted) / size}
+    def gap(d: Derivatives, at: Mapping[str, Tensor], _params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # a loss may ask for some of the points only
+        mine = torch.searchsorted(order, at["z"])
+        return {"profile": (d["theta"] - wanted[mine]) / size[mine]}
 
-    # all points at once, for each has its own value: a stencil is never cut into blocks
-    return Part("profile", {"z": np.asarray(x, float) / system.thickness}, (key("theta"),), gap, weight, stencil=1)
+    return Part("profile", {"z": z}, (key("theta"),), gap, weight)
 
 
 def network_search(
@@ -265,7 +275,7 @@ def speed_error(trial: Trial, weights: Floats, s_L: float, points: int = 2000) -
     Returns
     -------
     float
-        ``s_L / exact - 1``, to first order.
+        ``s_L / exact - 1``, to first order; NaN where the residual is not finite.
     """
     system = trial.system
     assert isinstance(system, SimplifiedSystem)
@@ -277,7 +287,10 @@ def speed_error(trial: Trial, weights: Floats, s_L: float, points: int = 2000) -
     mixture = system.mixture
     growth = mixture.mass_flux(s_L) * mixture.heat_capacity / mixture.conductivity * system.thickness
     weight = gauss * d["theta", "z"].numpy() * np.exp(-growth * z)
-    return float((weight @ r.detach().numpy()) / (weight @ by_speed.numpy()) / s_L)
+    seen, moved = r.detach().numpy(), by_speed.numpy()
+    if not (np.isfinite(seen).all() and np.isfinite(moved).all()):
+        return math.nan
+    return float((weight @ seen) / (weight @ moved) / s_L)
 
 
 def _quadrature(bounds: tuple[float, float], points: int) -> tuple[Floats, Floats]:

@@ -1,7 +1,7 @@
 """Counterflow flames over strain: from a flame that burns to larger mass fluxes, up to extinction.
 
-Both mass fluxes are scaled by one factor. The last flame is scaled along, ``m`` and ``V`` by the ratio and ``Lambda`` by
-its square, and Newton's method does the rest; where no flame is found the step is cut. The last flame found bounds
+Both mass fluxes are scaled by one factor. The last flame is scaled along, ``m`` and ``V`` by the ratio and ``Lambda``
+by its square, then Newton's method solves; where no flame is found the step is cut. The last flame found bounds
 extinction from below.
 """
 
@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from retrodict.physics.errors import SolverError, expected
-from retrodict.solvers.flames.counterflow import CounterflowPremixedFlame
 from retrodict.solvers.flames.grid import equidistributed
 from retrodict.solvers.flames.refinement import Progress
 from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.newton import NewtonSettings, solve_steady
+
+if TYPE_CHECKING:
+    from retrodict.solvers.flames.counterflow import CounterflowPremixedFlame
 
 __all__ = ["Strained", "from_weaker_strain", "raised"]
 
@@ -83,11 +86,18 @@ def raised(
     Examples
     --------
     >>> from retrodict.physics.flames.mechanism import load_mechanism
+    >>> from retrodict.physics.flames.counterflow import CounterflowEquations
+    >>> from retrodict.solvers.base import Status
+    >>> from retrodict.solvers.flames.counterflow import CounterflowPremixedFlame
     >>> gas = load_mechanism("h2o2.yaml")
-    >>> fuel, inert = gas.composition("H2", "O2:1, AR:3.76", 0.6), gas.mass_fractions("AR:1")
-    >>> flame = CounterflowPremixedFlame(gas, fuel, inert, 1.0, 1.0, points=50)
-    >>> [round(s.factor, 2) for s in raised(flame, Strained(1.0, flame.solve()), 1.5)]
-    [1.0, 1.3, 1.5]
+    >>> fuel = gas.composition("H2", "O2:1, AR:3.76", 0.6).numpy()
+    >>> flame = CounterflowPremixedFlame(gas, fuel, fuel, 1.0, 1.0)
+    >>> nodes = CounterflowEquations(gas, torch.linspace(0, 0.02, 3, dtype=torch.float64))
+    >>> U = np.tile([1.0, 0.0, 300.0, *fuel], (3, 1))
+    >>> start = Strained(1.0, FlameSolution(nodes, flame.params(), U, np.zeros(1), Status.CONVERGED, ""))
+    >>> raised(flame, start, 1.5, first_step=1.0)
+    Traceback (most recent call last):
+    retrodict.physics.errors.SolverError: raised: got steps 1.0 and 1.01, expected 1 < finest <= first
     """
     if not 1 < finest_step <= first_step:
         raise SolverError(expected("raised", f"steps {first_step} and {finest_step}", "1 < finest <= first"))

@@ -11,6 +11,7 @@ import torch
 from retrodict.cases import registry
 from retrodict.cases.fit import set_up
 from retrodict.cases.prepare import prepare
+from retrodict.inverse.ensemble import GaussianEnsemble
 from retrodict.inverse.noise import Gaussian
 from retrodict.inverse.observation import Observation
 from retrodict.inverse.priors import GaussianPrior
@@ -24,6 +25,7 @@ from retrodict.solvers.base import Solver
 from retrodict.solvers.checkpoint import CheckpointStore
 from retrodict.solvers.deepxde.problem import DeepXDEProblem, DeepXDESetup
 from retrodict.solvers.deepxde.trainer import DeepXDETrainer
+from retrodict.solvers.ensemble_smoother import EnsembleSmoother
 from retrodict.solvers.first_order import SOAP, Adam
 from retrodict.solvers.flames.networks import FlameTrainer
 from retrodict.solvers.flames.phases import Phase
@@ -106,6 +108,15 @@ def flame():
     return FlameTrainer(trial, phases, fits=[z_profile(system, 11)], unknown=["s_L"])
 
 
+def ensemble():
+    """The same model, data and prior on one unknown, and one on the other; nothing is linearised."""
+    data, prior = (term.fn for term in problem().terms)
+    priors = [prior, GaussianPrior("rate", 1.0, std=0.5)]
+    return EnsembleSmoother(GaussianEnsemble(data.model, data.observation, priors), members=12)
+
+
+ENSEMBLES = {"EnsembleSmoother": ensemble}
+TABLE |= ENSEMBLES
 TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde, "FlameTrainer": flame}
 TABLE |= TRAINERS
 TABLE |= {"case/cooling": lambda: of_case(example())}
@@ -169,4 +180,4 @@ def test_no_solver_is_missing(public, offers):
     things = public("retrodict.solvers", "retrodict.inverse")
     parts = ("init", "step", "done", "solution", "pack", "unpack")
     made = {n.rpartition(".")[2] for n, thing in things.items() if offers(thing, *parts)}
-    assert made == {*LOCAL, *TRAINERS}
+    assert made == {*LOCAL, *ENSEMBLES, *TRAINERS}

@@ -77,6 +77,7 @@ def test_mass_fractions_sum_to_one_and_ranges_hold(free):
     assert 300.0 <= float(T.min()) < float(T.max()) <= 2000.0
 
 
+@pytest.mark.slow
 def test_the_warm_up_fits_its_profile_and_leaves_scalars_alone(free):
     trial, fit = trial_of(free, "paper", width=12, depth=2), z_profile(free, 41)
     phase = Phase("adam", 150, {"profile": 1.0}, options={"rate": 1e-2})
@@ -118,7 +119,7 @@ def test_what_cannot_be_trained_is_refused(free, counterflow):
     trial = trial_of(free, "least-squares", width=4, depth=1)
     with pytest.raises(SolverError, match="terms among equations"):
         FlameTrainer(trial, [Phase("adam", 1, {"heat": 1.0})])
-    with pytest.raises(SolverError, match="FlameTrainer.unknown"):
+    with pytest.raises(SolverError, match="some of"):
         FlameTrainer(trial, [Phase("adam", 1, {"equations": 1.0})], unknown=["E_a"])
     with pytest.raises(SolverError, match="positive weights"):
         Phase("adam", 1, {"equations": 0.0})
@@ -126,7 +127,7 @@ def test_what_cannot_be_trained_is_refused(free, counterflow):
         Fit("data", np.array([0.0, 0.0]), {"T": np.zeros(2)})
     with pytest.raises(SolverError, match="one of"):
         trial_of(free, "magic")
-    with pytest.raises(SolverError, match="inverse_trainer.data"):
+    with pytest.raises(SolverError, match="some of"):
         inverse_trainer(counterflow, {"OH": np.zeros(2)}, np.array([0.0, 0.02]))
 
 

@@ -17,7 +17,7 @@ from retrodict.cases.flame_simplified_figures import (
     residual_figure,
     speed_figure,
 )
-from retrodict.cases.flame_simplified_setup import FlameSimplified, mixture_of, read_temperatures, solved
+from retrodict.cases.flame_simplified_setup import FlameSimplified, mixture_of, solved
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,13 +48,13 @@ def simulate(config: FlameSimplified, _seeds: Seeds) -> xr.Dataset:
     orbit = phase_plane(mixture)
     exact = orbit.to_dataset(x)
     found = solved(config, x)
-    growth = mixture.mass_flux(orbit.s_L) * mixture.heat_capacity / mixture.conductivity
+    growth = mixture.mass_flux(orbit.speed) * mixture.heat_capacity / mixture.conductivity
     weight = np.gradient(exact["T"].values, x) * np.exp(-growth * x)
     label, axis = _LABELS[config.method]
     numbers = {
-        "s_L": (found.s_L, "m s-1", "burning velocity"),
-        "s_L_exact": (orbit.s_L, "m s-1", "burning velocity, phase plane"),
-        "relative_error": (found.s_L / orbit.s_L - 1, "1", "relative error of the burning velocity"),
+        "s_L": (found.speed, "m s-1", "burning velocity"),
+        "s_L_exact": (orbit.speed, "m s-1", "burning velocity, phase plane"),
+        "relative_error": (found.speed / orbit.speed - 1, "1", "relative error of the burning velocity"),
         "estimated_error": (found.estimate, "1", "the same, estimated without a reference"),
     }
     curves = {
@@ -82,11 +82,12 @@ def simulate(config: FlameSimplified, _seeds: Seeds) -> xr.Dataset:
 
 def problem(config: FlameSimplified, seeds: Seeds, data: Path | None) -> InverseProblem:
     """Return the problem of conductivity and activation energy from temperatures, a user's or synthetic ones."""
-    from retrodict.inverse.flames.simplified import measured, profile_problem
+    from retrodict.inverse.flames.simplified import profile_problem
+    from retrodict.inverse.flames.temperatures import measured, read_temperatures
 
     begin = mixture_of(config, guess=True)
     if data is not None:
-        return profile_problem(begin, read_temperatures(data, config))
+        return profile_problem(begin, read_temperatures(data, config.noise, config.length))
     truth = mixture_of(config)
     seen = measured(truth, seeds.stream("data"), count=config.samples, noise=config.noise)
     return profile_problem(begin, seen, truth)

@@ -14,7 +14,7 @@ from retrodict.cases.flame_simplified_setup import TABLE, FlameSimplified, mixtu
 
 if TYPE_CHECKING:
     from retrodict.physics.seeds import Seeds
-    from retrodict.solvers.flames.simplified_network import NetworkFlame
+    from retrodict.solvers.flames.simplified_trained import NetworkFlame
 
 __all__ = ["checks"]
 
@@ -26,7 +26,7 @@ def _phase_plane(count: int) -> Floats:
     from retrodict.physics.flames.simplified import imposed_slope
     from retrodict.solvers.reference.phase_plane import phase_plane
 
-    return np.array([phase_plane(imposed_slope(*row[:3])).s_L for row in TABLE[:count]])
+    return np.array([phase_plane(imposed_slope(*row[:3])).speed for row in TABLE[:count]])
 
 
 @cache
@@ -34,12 +34,12 @@ def _newton(count: int) -> Floats:
     from retrodict.physics.flames.simplified import imposed_slope
     from retrodict.solvers.flames.simplified import solve_simplified
 
-    return np.array([solve_simplified(imposed_slope(*row[:3])).s_L for row in TABLE[:count]])
+    return np.array([solve_simplified(imposed_slope(*row[:3])).speed for row in TABLE[:count]])
 
 
 @cache
 def _network(config: FlameSimplified) -> NetworkFlame:
-    from retrodict.solvers.flames.simplified_network import network_flame
+    from retrodict.solvers.flames.simplified_trained import network_flame
 
     return network_flame(mixture_of(config), plan_of(config))
 
@@ -48,14 +48,14 @@ def _network(config: FlameSimplified) -> NetworkFlame:
 def _exact(config: FlameSimplified) -> float:
     from retrodict.solvers.reference.phase_plane import phase_plane
 
-    return phase_plane(mixture_of(config)).s_L
+    return phase_plane(mixture_of(config)).speed
 
 
 def _pressure() -> float:
     from retrodict.physics.flames.simplified import free_flame
     from retrodict.solvers.flames.simplified import solve_simplified
 
-    high, low = (solve_simplified(free_flame(0.4, p)).s_L for p in (1.2, 1.0))
+    high, low = (solve_simplified(free_flame(0.4, p)).speed for p in (1.2, 1.0))
     return high / low
 
 
@@ -64,7 +64,7 @@ def _loss_of_heat() -> float:
     from retrodict.physics.flames.simplified import free_flame, imposed_slope
     from retrodict.solvers.flames.simplified import solve_simplified
 
-    with_slope, free = (solve_simplified(m).s_L for m in (imposed_slope(0.4), free_flame(0.4)))
+    with_slope, free = (solve_simplified(m).speed for m in (imposed_slope(0.4), free_flame(0.4)))
     return 1 - with_slope / free
 
 
@@ -91,9 +91,11 @@ def checks(config: FlameSimplified, _seeds: Seeds) -> Sequence[Check]:
     """
     count = config.conditions
     shot = SolverRun([row[3] for row in TABLE[:count]], "forward shooting by bisection, DOP853, a separate program")
-    authors = Published([row[4] for row in TABLE[:count]], "Wu et al. (2025), authors' files: Euler march, 10 000 points")
+    authors = Published(
+        [row[4] for row in TABLE[:count]], "Wu et al. (2025), authors' files: Euler march, 10 000 points"
+    )
     plane = SolverRun(lambda: _exact(config), "phase plane, DOP853, relative tolerance 1e-12")
-    true_error = SolverRun(lambda: _network(config).s_L / _exact(config) - 1, "network against the phase plane")
+    true_error = SolverRun(lambda: _network(config).speed / _exact(config) - 1, "network against the phase plane")
     paper = [
         Check(f"phase plane: s_L of {count} flames", lambda: _phase_plane(count), shot, 1e-8, max_rel, "m s-1"),
         Check(
@@ -118,8 +120,10 @@ def checks(config: FlameSimplified, _seeds: Seeds) -> Sequence[Check]:
     slope = Published(0.0031, "the slope at the cut is a loss of heat: 0.16 to 0.31 % of s_L (phi 0.4)")
     return [
         *paper,
-        Check("network: s_L", lambda: _network(config).s_L, plane, config.bar, max_rel, "m s-1"),
-        Check("network: error of s_L, estimated", lambda: _network(config).error, true_error, 0.1 * config.bar, max_abs),
+        Check("network: s_L", lambda: _network(config).speed, plane, config.bar, max_rel, "m s-1"),
+        Check(
+            "network: error of s_L, estimated", lambda: _network(config).error, true_error, 0.1 * config.bar, max_abs
+        ),
         Check("Newton: s_L at 1.2 atm over that at 1 atm", _pressure, law, 1e-5, max_rel),
         Check("Newton: s_L lost to the slope at the cut", _loss_of_heat, slope, 1e-4, max_abs),
     ]

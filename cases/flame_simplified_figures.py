@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from retrodict.cases.fit import FitOutcome
 
-__all__ = ["fit_figure", "ellipse_figure", "profile_figure", "residual_figure", "speed_figure"]
+__all__ = ["ellipse_figure", "fit_figure", "profile_figure", "residual_figure", "speed_figure"]
 
 
 def profile_figure(data: xr.Dataset) -> Figure:
@@ -25,13 +25,9 @@ def profile_figure(data: xr.Dataset) -> Figure:
     rate = data["omega"].values / float(data["omega"].max())
     low_T, high_T = float(data["T_exact"].min()), float(data["T_exact"].max())
     top.fill_between(x, low_T, low_T + (high_T - low_T) * rate, color=COLOURS[3], alpha=0.22, linewidth=0)
-    top.annotate(
-        "rate of reaction",
-        (float(x[int(np.argmax(rate))]), low_T + 0.12 * (high_T - low_T)),
-        ha="center",
-        color="#8a6d1f",
-        fontsize=8.5,
-    )
+    peak = float(x[int(np.argmax(rate))])
+    place = (peak + 0.05 * float(x[-1]), low_T + 0.33 * (high_T - low_T))
+    top.annotate("rate of reaction", place, color="#8a6d1f", fontsize=8.5, xytext=(34, 0), textcoords="offset points")
     top.plot(x, data["T_exact"], color=COLOURS[5], linewidth=3.2, alpha=0.45, label="phase plane, exact")
     top.plot(x, data["T"], color=COLOURS[0], label=data.attrs["label"])
     speed = f"$s_L$ = {float(data['s_L']):.6f} m/s, off by {float(data['relative_error']):.1e}"
@@ -39,7 +35,7 @@ def profile_figure(data: xr.Dataset) -> Figure:
     top.tick_params(labelbottom=False)
     top.legend(loc="lower right")
     gap = np.abs(data["T"] - data["T_exact"])
-    low.semilogy(x, np.maximum(gap, 1e-9), color=COLOURS[1])
+    low.semilogy(x, np.maximum(gap, 1e-5), color=COLOURS[1])
     low.set(xlabel="x in mm", ylabel="error of T in K")
     figure.align_ylabels([top, low])
     return figure
@@ -59,9 +55,7 @@ def residual_figure(data: xr.Dataset) -> Figure:
     side.grid(visible=False)
     side.fill_between(x, data["weight"], color=COLOURS[3], alpha=0.25, linewidth=0)
     side.set(ylim=(0, 1.4), yticks=[])
-    side.annotate(
-        "weight in the error of $s_L$", (0.03, 0.9), xycoords="axes fraction", color="#8a6d1f", fontsize=8.5
-    )
+    side.annotate("weight in the error of $s_L$", (0.06, 0.05), xycoords="axes fraction", color="#8a6d1f", fontsize=8.5)
     return figure
 
 
@@ -99,10 +93,12 @@ def fit_figure(outcome: FitOutcome) -> Figure:
         (found, COLOURS[0], "-", "fitted"),
     ):
         flame = solve_simplified(mixture)
-        ax.plot(1e3 * flame.x, flame.T, style, color=colour, label=f"{label}, $s_L$ = {flame.s_L:.3f} m/s")
+        ax.plot(1e3 * flame.x, flame.T, style, color=colour, label=f"{label}, $s_L$ = {flame.speed:.3f} m/s")
     std = seen.observation.noise["T"].std
     place = 1e3 * np.asarray(seen.model.x)
-    ax.errorbar(place, seen.observation.values["T"], 2 * std, fmt="o", color=COLOURS[1], markersize=4, label="data, 2 sd")
+    ax.errorbar(
+        place, seen.observation.values["T"], 2 * std, fmt="o", color=COLOURS[1], markersize=4, label="data, 2 sd"
+    )
     ax.set(xlabel="x in mm", ylabel="T in K")
     ax.legend(loc="lower right")
     return figure

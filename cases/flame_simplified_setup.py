@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from retrodict.cases.config import CaseConfig, setting
 
 if TYPE_CHECKING:
-    from retrodict.inverse.flames.simplified import TemperatureData
     from retrodict.physics.flames.simplified import SimplifiedMixture
     from retrodict.solvers.flames.simplified_network import NetworkPlan
 
-__all__ = ["FlameSimplified", "Found", "TABLE", "mixture_of", "plan_of", "read_temperatures", "solved"]
+__all__ = ["TABLE", "FlameSimplified", "Found", "mixture_of", "plan_of", "solved"]
 
 Floats = NDArray[np.float64]
 
@@ -131,7 +130,7 @@ class Found:
 
     Parameters
     ----------
-    s_L : float
+    speed : float
         Burning velocity in m/s.
     estimate : float
         Its relative error as the method itself sees it; NaN where it does not.
@@ -145,7 +144,7 @@ class Found:
         What it took.
     """
 
-    s_L: float
+    speed: float
     estimate: float
     T: Floats
     residual: Floats
@@ -172,7 +171,7 @@ def solved(config: FlameSimplified, x: Floats) -> Found:
 
     Examples
     --------
-    >>> round(solved(FlameSimplified(method="newton"), np.array([0.0, 1e-3])).s_L, 8)
+    >>> round(solved(FlameSimplified(method="newton"), np.array([0.0, 1e-3])).speed, 8)
     0.29278611
     """
     return {"newton": _newton, "pinn": _network, "paper": _paper, "deepxde": _deepxde}[config.method](config, x)
@@ -190,29 +189,28 @@ def _newton(config: FlameSimplified, x: Floats) -> Found:
     seconds = time.perf_counter() - began
     spline = make_interp_spline(found.x, found.T, 5)
     grids = np.array(found.grids)
-    residual = _residual(config, spline(x), spline(x, 1), spline(x, 2), found.s_L)
-    return Found(
-        found.s_L, found.error, spline(x), residual, grids, np.full(3, np.nan), found.status.value, seconds
-    )
+    residual = _residual(config, [spline(x, k) for k in range(3)], found.speed)
+    return Found(found.speed, found.error, spline(x), residual, grids, np.full(3, np.nan), found.status.value, seconds)
 
 
-def _residual(config: FlameSimplified, T: Any, T_x: Any, T_xx: Any, s_L: float) -> Floats:
+def _residual(config: FlameSimplified, profile: Sequence[Any], s_L: float) -> Floats:
+    """Return the residual of a profile, its slope and its bend."""
     import torch
 
     mixture = mixture_of(config)
-    parts = [torch.as_tensor(np.asarray(v, float)) for v in (T, T_x, T_xx)]
+    T, T_x, T_xx = (torch.as_tensor(np.asarray(v, float)) for v in profile)
     rise = mixture.burnt_temperature - mixture.inlet_temperature
     carried = mixture.mass_flux(s_L) * mixture.heat_capacity * rise * 10 / mixture.length
-    return np.asarray(mixture.residual(*parts, s_L).numpy() / carried)
+    return np.asarray(mixture.residual(T, T_x, T_xx, s_L).numpy() / carried)
 
 
 def _network(config: FlameSimplified, x: Floats) -> Found:
-    from retrodict.solvers.flames.simplified_network import network_flame
+    from retrodict.solvers.flames.simplified_trained import network_flame
 
     found = network_flame(mixture_of(config), plan_of(config))
     h = found.history
     return Found(
-        found.s_L,
+        found.speed,
         found.error,
         found.temperature(x),
         found.residual(x),
@@ -251,7 +249,7 @@ def _paper(config: FlameSimplified, x: Floats) -> Found:
     T = inner.temperature(d["theta"]).numpy()
     slopes = [(per * d[key("theta", "z")]).numpy(), (per / inner.thickness * d[key("theta", "z", "z")]).numpy()]
     h = result.history
-    residual = _residual(config, T, *slopes, s_L)
+    residual = _residual(config, [T, *slopes], s_L)
     return Found(s_L, np.nan, T, residual, h["s_L"].values, h["loss"].values, result.status.value, seconds)
 
 
@@ -281,61 +279,3 @@ def _deepxde(config: FlameSimplified, x: Floats) -> Found:
     seconds = float(h["seconds"].values[-1]) if "seconds" in h else 0.0
     none = np.full(len(x), np.nan)
     return Found(found.coefficients["s_L"], np.nan, T, none, trace, loss, found.status.value, seconds)
-
-
-def read_temperatures(path: Path, config: FlameSimplified) -> TemperatureData:
-    r"""Read temperatures along a flame.
-
-    Parameters
-    ----------
-    path : Path
-        CSV with the titles ``x`` (m), ``T`` (K) and perhaps ``std`` (K), in any order.
-    config : FlameSimplified
-        Its noise stands in for a missing ``std``.
-
-    Returns
-    -------
-    TemperatureData
-        In ascending order of x.
-
-    Raises
-    ------
-    DataError
-        If columns are missing, a value is no number, or a place is outside of the domain.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "seen.csv"
-    >>> count = path.write_text("x,T\n1e-3,4800\n5e-4,3000\n")
-    >>> read_temperatures(path, FlameSimplified()).T
-    array([3000., 4800.])
-    """
-    import csv
-
-    from retrodict.inverse.flames.simplified import TemperatureData
-    from retrodict.physics.errors import DataError, expected
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(expected(str(path), "no readable text", "CSV with the titles x, T and perhaps std")) from error
-    rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
-    titles = set(rows[0]) if rows else set()
-    if not {"x", "T"} <= titles or not titles <= {"x", "T", "std"}:
-        got = f"titles {sorted(map(str, titles))}" if rows else "no rows"
-        raise DataError(expected(str(path), got, "the titles x (m), T (K) and perhaps std (K)"))
-    table: dict[str, list[float]] = {k: [] for k in titles}
-    for number, row in enumerate(rows, 2):
-        for name in titles:
-            try:
-                table[name].append(float(row[name]))
-            except (TypeError, ValueError):
-                raise DataError(expected(f"{path}, line {number}, {name}", repr(row[name]), "a number")) from None
-    x, T = np.array(table["x"]), np.array(table["T"])
-    if not np.all((x >= 0) & (x <= config.length)):
-        raise DataError(expected(f"{path}: x", (float(x.min()), float(x.max())), f"places in [0, {config.length:g}] m"))
-    std = np.array(table["std"]) if "std" in titles else config.noise * np.abs(T)
-    order = np.argsort(x)
-    return TemperatureData(x[order], T[order], std[order])
-

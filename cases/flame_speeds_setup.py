@@ -202,7 +202,7 @@ def posed(config: FlameSpeeds, seen: Measured) -> InverseProblem:
 
 
 def solver_of(_config: FlameSpeeds, problem: InverseProblem) -> Solver[Any]:
-    """Return Levenberg-Marquardt to a tolerance that is fine beside the deviations: near the end it halves the error."""
+    """Return Levenberg-Marquardt to a tolerance that is small beside the deviations: late steps halve the error."""
     from retrodict.inverse.estimators import solver_for
 
     return solver_for(problem, tolerance=1e-4)

@@ -133,7 +133,8 @@ class LeastSquaresMethod:
     def _metrics(self, new: LeastSquaresState, old: LeastSquaresState, g: Floats, r: Floats, gain: float) -> Metrics:
         """Return the metrics of a step; the gradient is the largest cosine between residual and a free column."""
         scale = np.where(new.scale > 0, new.scale, 1.0)
-        moved = np.linalg.norm((new.x - old.x) * scale) / (np.linalg.norm(old.x * scale) + 1e-300)
+        size_of_old = np.linalg.norm(old.x * scale) or np.linalg.norm(new.x * scale) or 1.0
+        moved = np.linalg.norm((new.x - old.x) * scale) / size_of_old
         cosine = np.max(np.abs(g) / scale, initial=0.0) / (np.linalg.norm(r) + 1e-300)
         size = max(1.0, abs(old.value)) if self.scale == "unit" else abs(old.value) or 1.0
         scaled_gain, accepted = gain / size, float(new.x is not old.x)

@@ -123,7 +123,7 @@ class Nodal:
         if not at.size:
             return float("nan")
         spline: Any = CubicSpline(self.nodes, T)
-        low, high = self.nodes[at[0]], self.nodes[at[0] + 1]
+        low, high = float(self.nodes[at[0]]), float(self.nodes[at[0] + 1])
         return float(brentq(lambda x: float(spline(x)) - T_ref, low, high, xtol=1e-300, rtol=1e-15))
 
     def read(self, profile: Profile, q: Floats, T: Floats) -> Seen:

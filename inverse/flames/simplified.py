@@ -1,26 +1,27 @@
 """Conductivity, activation energy and burning velocity of the simplified flame from a few noisy temperatures.
 
-Two ways on the same data. Gauss-Newton through the differentiable flame: each step solves flames, and the burning velocity
-is what they say. All at once by a network: its weights, s_L, lambda and E_a in one least squares, with the equation in
-units of a standard deviation so small that nothing depends on it. Data come from the phase plane, which neither uses.
+Two ways on the same data. Gauss-Newton through the differentiable flame: each step solves flames, and the burning
+velocity is what they say. All at once by a network: its weights, s_L, lambda and E_a in one least squares, with the
+equation in units of a standard deviation so small that nothing depends on it. One profile tells products better than
+factors: the correlation of lambda and E_a is 0.999.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.inverse.estimators import solver_for
+from retrodict.inverse.flames.temperatures import TemperatureData, measured
 from retrodict.inverse.noise import Gaussian
 from retrodict.inverse.observation import Observation
 from retrodict.inverse.posterior import posterior
 from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.terms import Misfit, Term
-from retrodict.physics.errors import DataError, expected
 from retrodict.physics.flames.simplified import SimplifiedMixture
 from retrodict.physics.flames.simplified_system import UNITS, SimplifiedSystem
 from retrodict.solvers.flames.simplified_model import SimplifiedFlame
@@ -31,89 +32,11 @@ from retrodict.solvers.reference.phase_plane import phase_plane
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["TemperatureData", "compare_inversions", "measured", "network_inversion", "profile_problem"]
+__all__ = ["compare_inversions", "network_inversion", "profile_problem"]
 
 Floats = NDArray[np.float64]
 _NAMES = ("s_L", "lambda", "E_a")
 _SI = {"s_L": "m s-1", "lambda": "W m-1 K-1", "E_a": "J mol-1"}
-
-
-@dataclass(frozen=True, eq=False)
-class TemperatureData:
-    """Temperatures along a flame.
-
-    Parameters
-    ----------
-    x, T, std : ndarray, shape (n,)
-        Places in m, temperatures and their standard deviations in K.
-
-    Raises
-    ------
-    DataError
-        If lengths differ, places do not ascend, a number is not finite, or a temperature or deviation not positive.
-
-    Examples
-    --------
-    >>> TemperatureData(np.array([0.0, 1e-3]), np.array([298.0, -1.0]), np.ones(2))
-    Traceback (most recent call last):
-        ...
-    retrodict.physics.errors.DataError: T: got -1.0, expected positive temperatures in K
-    """
-
-    x: Floats
-    T: Floats
-    std: Floats
-
-    def __post_init__(self) -> None:
-        shapes = {k: getattr(self, k).shape for k in ("x", "T", "std")}
-        if len(set(shapes.values())) > 1 or self.x.ndim != 1 or not self.x.size:
-            raise DataError(expected("TemperatureData", shapes, "three arrays of one length"))
-        for name in ("x", "T", "std"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise DataError(expected(name, "values that are not finite", "numbers"))
-        if np.any(np.diff(self.x) <= 0):
-            raise DataError(expected("x", "places that do not ascend", "ascending places in m"))
-        if self.T.min() <= 0 or self.std.min() <= 0:
-            name, wanted = ("T", "temperatures") if self.T.min() <= 0 else ("std", "standard deviations")
-            raise DataError(expected(name, float(getattr(self, name).min()), f"positive {wanted} in K"))
-
-
-def measured(mixture: SimplifiedMixture, rng: np.random.Generator, *, count: int = 10, noise: float = 0.01) -> TemperatureData:
-    """Return noisy temperatures at equidistant places, both ends included, from the phase plane.
-
-    Parameters
-    ----------
-    mixture : SimplifiedMixture
-        The truth.
-    rng : numpy.random.Generator
-        Source of the noise.
-    count : int, optional
-        Number of places.
-    noise : float, optional
-        Relative standard deviation.
-
-    Returns
-    -------
-    TemperatureData
-        ``T (1 + noise N(0, 1))``.
-
-    Raises
-    ------
-    DataError
-        If ``count`` is below 3 or ``noise`` not positive.
-
-    Examples
-    --------
-    >>> measured(SimplifiedMixture(), np.random.default_rng(0), count=4).x
-    array([0.    , 0.0005, 0.001 , 0.0015])
-    """
-    if count < 3 or not 0 < noise < np.inf:
-        raise DataError(expected("measured", f"count {count}, noise {noise}", "at least 3 places, positive noise"))
-    x = np.linspace(0.0, mixture.length, count)
-    T = phase_plane(mixture).temperature(x)
-    seen = T * (1 + noise * rng.standard_normal(count))
-    # what a laboratory knows is the noise of what it saw
-    return TemperatureData(x, seen, noise * np.abs(seen))
 
 
 def profile_problem(
@@ -214,7 +137,7 @@ def compare_inversions(
 
     data = measured(truth, np.random.default_rng(seed), count=count, noise=noise)
     begin = replace(truth, conductivity=conductivity, activation_energy=activation_energy)
-    exact = {**{k: truth.parameters[k] for k in _NAMES[1:]}, "s_L": phase_plane(truth).s_L}
+    exact = {**{k: truth.parameters[k] for k in _NAMES[1:]}, "s_L": phase_plane(truth).speed}
     clock = time.perf_counter()
     problem = profile_problem(begin, data, truth)
     result = iterate(solver_for(problem), 60)
@@ -240,7 +163,11 @@ def compare_inversions(
             "seconds": ("method", times, {"units": "s"}),
             "chi2": ("method", chi2, {"units": "1", "long_name": "of the flame with these parameters"}),
         },
-        {"method": ["Gauss-Newton", "network"], "parameter": list(_NAMES), "units": ("parameter", [_SI[k] for k in _NAMES])},
+        {
+            "method": ["Gauss-Newton", "network"],
+            "parameter": list(_NAMES),
+            "units": ("parameter", [_SI[k] for k in _NAMES]),
+        },
         {"count": count, "noise": noise, "seed": seed, "network_status": found.attrs["status"]},
     )
 

@@ -1,8 +1,8 @@
 """The simplified flame as residual and conditions, for networks: thin-layer coordinates of order one.
 
-The flame is thinner than a millimetre. Along ``z = 10 x / L`` and for ``theta = (T - T_in) / (T_max - T_in)`` everything
-is of order one; the residual is that of the energy equation, divided by ``m_0 c_p (T_max - T_in) 10 / L`` with a mass
-flux m_0 that does not move, so that no network makes it small by driving s_L to infinity.
+The flame is thinner than a millimetre. Along ``z = 10 x / L`` and for ``theta = (T - T_in) / (T_max - T_in)``
+everything is of order one; the residual is that of the energy equation, divided by ``m_0 c_p (T_max - T_in) 10 / L``
+with a mass flux m_0 that does not move, so that no network makes it small by driving s_L to infinity.
 
 Source: normalisation after Wu et al. (2025), Combustion and Flame, 113964, whose own residual divides by s_L.
 """
@@ -21,7 +21,7 @@ from retrodict.physics.flames.simplified import PARAMETERS, SimplifiedMixture
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.system import Condition, Coords, Derivatives, Dirichlet, Key, Neumann, key
 
-__all__ = ["SPEED", "SimplifiedSystem", "UNITS"]
+__all__ = ["SPEED", "UNITS", "SimplifiedSystem"]
 
 SPEED = 0.4
 """Burning velocity in m/s at which a search begins unless told otherwise, and that scales residuals."""
@@ -41,7 +41,7 @@ class SimplifiedSystem:
     ----------
     mixture : SimplifiedMixture
         Gas, reaction, conditions.
-    s_L : float, optional
+    speed : float, optional
         Burning velocity in m/s, or where a search for it begins.
     burnt : bool, optional
         Ask for ``T'(L) = 0``: the flame has burnt out before the end of the domain.
@@ -51,7 +51,7 @@ class SimplifiedSystem:
     Raises
     ------
     ConfigError
-        If s_L is not positive.
+        If the speed is not positive.
 
     Examples
     --------
@@ -64,14 +64,14 @@ class SimplifiedSystem:
     """
 
     mixture: SimplifiedMixture
-    s_L: float = SPEED
+    speed: float = SPEED
     burnt: bool = True
     anchored: bool = True
     name: str = field(default="simplified flame", init=False)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.s_L) and self.s_L > 0):
-            raise ConfigError(expected("SimplifiedSystem.s_L", self.s_L, "a positive velocity"))
+        if not (math.isfinite(self.speed) and self.speed > 0):
+            raise ConfigError(expected("SimplifiedSystem.speed", self.speed, "a positive velocity"))
 
     @property
     def thickness(self) -> float:
@@ -109,7 +109,7 @@ class SimplifiedSystem:
     @property
     def values(self) -> dict[str, float]:
         """Coefficients as they are known; of s_L, where a search begins."""
-        known = {"s_L": self.s_L, "lambda": self.mixture.conductivity, "E_a": self.mixture.activation_energy}
+        known = {"s_L": self.speed, "lambda": self.mixture.conductivity, "E_a": self.mixture.activation_energy}
         return {k: v * UNITS[k] for k, v in known.items()}
 
     @property
@@ -148,7 +148,7 @@ class SimplifiedSystem:
         """
         return self.mixture.inlet_temperature + self.rise * theta
 
-    def residuals(self, d: Derivatives, coords: Coords, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def residuals(self, d: Derivatives, _coords: Coords, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the residual of the energy equation over what is carried past in a unit of z, shape (n,)."""
         values = {k: params.get(k, torch.tensor(v, dtype=d["theta"].dtype)) for k, v in self.values.items()}
         q = {k: values[k] / UNITS[k] for k in ("lambda", "E_a")}

@@ -42,7 +42,7 @@ class GridFlame:
     ----------
     T : ndarray, shape (cells + 1,)
         Temperatures in K.
-    s_L : float
+    speed : float
         Burning velocity in m/s.
     steps : int
         Of Newton's method.
@@ -51,7 +51,7 @@ class GridFlame:
     """
 
     T: Floats
-    s_L: float
+    speed: float
     steps: int
     status: Status
 
@@ -64,14 +64,14 @@ class SimplifiedSolution:
     ----------
     mixture : SimplifiedMixture
         Gas, reaction, conditions.
-    s_L : float
+    speed : float
         Burning velocity in m/s.
     error : float
         Estimate of its relative error.
     x, T : ndarray
         Places in m and temperatures in K.
     grids : tuple of float
-        s_L on the three grids, coarse to fine.
+        Burning velocities on the three grids, coarse to fine.
     steps : int
         Of Newton's method, all grids together.
     status : Status
@@ -79,7 +79,7 @@ class SimplifiedSolution:
     """
 
     mixture: SimplifiedMixture
-    s_L: float
+    speed: float
     error: float
     x: Floats
     T: Floats
@@ -93,7 +93,7 @@ class SimplifiedSolution:
 
         return xr.Dataset(
             {
-                "s_L": ((), self.s_L, {"units": "m s-1", "long_name": "burning velocity"}),
+                "s_L": ((), self.speed, {"units": "m s-1", "long_name": "burning velocity"}),
                 "error": ((), self.error, {"units": "1", "long_name": "estimated relative error of s_L"}),
                 "T": ("x", self.T, {"units": "K", "long_name": "temperature"}),
             },
@@ -194,7 +194,7 @@ def grid_flame(mixture: SimplifiedMixture, T: Floats, s_L: float) -> GridFlame:
     --------
     >>> mixture = SimplifiedMixture()
     >>> start = front(mixture, 0.3, np.linspace(0, mixture.length, 401))
-    >>> round(grid_flame(mixture, start, 0.3).s_L, 6)
+    >>> round(grid_flame(mixture, start, 0.3).speed, 6)
     0.267812
     """
     T, rise = np.array(T, float), mixture.burnt_temperature - mixture.inlet_temperature
@@ -246,7 +246,7 @@ def solve_simplified(mixture: SimplifiedMixture, *, cells: int = 400, start: flo
     Examples
     --------
     >>> found = solve_simplified(SimplifiedMixture(phi=0.5))
-    >>> round(found.s_L, 8), found.error < 1e-8, found.status.value
+    >>> round(found.speed, 8), found.error < 1e-8, found.status.value
     (0.39434991, True, 'converged')
     """
     if cells < 8:
@@ -266,8 +266,8 @@ def _extrapolated(mixture: SimplifiedMixture, cells: int, s_L: float) -> Simplif
     for k in (2, 4):
         last = found[-1]
         finer = np.interp(np.linspace(0.0, 1.0, k * cells + 1), np.linspace(0.0, 1.0, len(last.T)), last.T)
-        found.append(grid_flame(mixture, finer, last.s_L) if last.status.ok else replace(last, T=finer))
-    a, b, c = (f.s_L for f in found)
+        found.append(grid_flame(mixture, finer, last.speed) if last.status.ok else replace(last, T=finer))
+    a, b, c = (f.speed for f in found)
     once = (4 * b - a) / 3, (4 * c - b) / 3
     twice = (16 * once[1] - once[0]) / 15
     T = (4 * found[2].T[::2] - found[1].T) / 3

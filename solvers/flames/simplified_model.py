@@ -147,7 +147,7 @@ class SimplifiedFlame:
             found = grid_flame(mixture, T, s)
             if not found.status.ok:
                 return self.range.unpack(np.full(len(data), np.nan)), np.full_like(matrix, np.nan)
-            T, s = found.T, found.s_L
+            T, s = found.T, found.speed
             data += share * self._observed(T, np.array(s))
             if slopes:
                 matrix += share * self._observed(*self._moved(mixture, T, s))

@@ -1,16 +1,10 @@
 """The simplified flame by a network, and its burning velocity with it.
 
 The temperature and its slope at the cut hold for any weights, and so does the burnt temperature at the end: with
-``T'(L) = 0`` in its place, slow flames that are still rising at the end solve everything exactly. The network begins at a
-front of assumed shape, with the velocity that the global balance gives it; weights and velocity are then one least
+``T'(L) = 0`` in its place, slow flames that are still rising at the end solve everything exactly. The network begins at
+a front of assumed shape, with the velocity that the global balance gives it; weights and velocity are then one least
 squares. Quasi-Newton steps make that start, for Levenberg-Marquardt drives a few units into saturation there, and never
 gets them back.
-
-A small loss says nothing of the velocity. What does is the residual seen by the adjoint of the eigenvalue,
-
-    delta s_L = -int psi r dx / int psi (dr / ds_L) dx,   psi = T' e^(-m c_p x / lambda):
-
-the equation has no x of its own, so that T' is a null vector, and the exponential makes it one of the adjoint.
 """
 
 from __future__ import annotations
@@ -41,7 +35,7 @@ from retrodict.solvers.pinn.trial import Trial, separate_networks
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NetworkFlame", "NetworkPlan", "network_flame", "network_search", "profile_part", "speed_error"]
+__all__ = ["NetworkPlan", "Search", "network_search", "profile_part"]
 
 Floats = NDArray[np.float64]
 
@@ -162,7 +156,9 @@ class Search:
         return _SearchState(self.inner.unpack(arrays))
 
 
-def profile_part(system: SimplifiedSystem, x: Floats, T: Floats, *, weight: float = 1.0, std: float | Floats = 1.0) -> Part:
+def profile_part(
+    system: SimplifiedSystem, x: Floats, T: Floats, *, weight: float = 1.0, std: float | Floats = 1.0
+) -> Part:
     """Return temperatures at places as a part of a loss, in units of theta over ``std``.
 
     Parameters
@@ -195,7 +191,9 @@ def profile_part(system: SimplifiedSystem, x: Floats, T: Floats, *, weight: floa
     theta = (np.asarray(T, float) - system.mixture.inlet_temperature) / system.rise
     z = np.asarray(x, float) / system.thickness
     if z.ndim != 1 or z.shape != theta.shape or np.any(np.diff(z) <= 0):
-        raise SolverError(expected("profile_part", f"places {z.shape}, T {theta.shape}", "ascending places, one T each"))
+        raise SolverError(
+            expected("profile_part", f"places {z.shape}, T {theta.shape}", "ascending places, one T each")
+        )
     order, size = torch.from_numpy(z), torch.as_tensor(np.broadcast_to(std, theta.shape).copy())
     wanted = torch.from_numpy(theta)
 
@@ -256,126 +254,3 @@ def network_search(
         trial, [equation_part(trial, points), *parts], weights, unknown={"s_L": s, **(unknown or {})}, name="flame"
     )
     return Search(loss, plan)
-
-
-def speed_error(trial: Trial, weights: Floats, s_L: float, points: int = 2000) -> float:
-    """Return the relative error of a burning velocity, estimated from the residual alone.
-
-    Parameters
-    ----------
-    trial : Trial
-        Of a `SimplifiedSystem`.
-    weights : ndarray, shape (size,)
-        Its weights.
-    s_L : float
-        Burning velocity in m/s that was found with them.
-    points : int, optional
-        Of the quadrature.
-
-    Returns
-    -------
-    float
-        ``s_L / exact - 1``, to first order; NaN where the residual is not finite.
-    """
-    system = trial.system
-    assert isinstance(system, SimplifiedSystem)
-    z, gauss = _quadrature(system.coords["z"].bounds, points)
-    d = trial.derivatives(weights, {"z": z}, system.derivatives)
-    speed = torch.full((len(z),), s_L, dtype=torch.float64, requires_grad=True)
-    r = system.residuals(d, {}, {"s_L": speed})["energy"]
-    (by_speed,) = torch.autograd.grad(r.sum(), speed)
-    mixture = system.mixture
-    growth = mixture.mass_flux(s_L) * mixture.heat_capacity / mixture.conductivity * system.thickness
-    weight = gauss * d["theta", "z"].numpy() * np.exp(-growth * z)
-    seen, moved = r.detach().numpy(), by_speed.numpy()
-    if not (np.isfinite(seen).all() and np.isfinite(moved).all()):
-        return math.nan
-    return float((weight @ seen) / (weight @ moved) / s_L)
-
-
-def _quadrature(bounds: tuple[float, float], points: int) -> tuple[Floats, Floats]:
-    """Return nodes and weights: Gauss's rule of ten points on equal pieces."""
-    pieces = max(1, points // 10)
-    node, weight = np.polynomial.legendre.leggauss(10)
-    half = (bounds[1] - bounds[0]) / pieces / 2
-    middle = bounds[0] + half * (2 * np.arange(pieces) + 1)
-    return (middle[:, None] + half * node).ravel(), np.tile(half * weight, pieces)
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkFlame:
-    """A trained flame.
-
-    Parameters
-    ----------
-    trial : Trial
-        Of a `SimplifiedSystem`.
-    weights : ndarray
-        Its weights.
-    s_L : float
-        Burning velocity in m/s.
-    error : float
-        Estimate of its relative error from the residual, see `speed_error`.
-    history : xarray.Dataset
-        Loss and coefficients, step by step.
-    status : Status
-        How training ended.
-    seconds : float
-        It took so long, the start included.
-    """
-
-    trial: Trial
-    weights: Floats
-    s_L: float
-    error: float
-    history: xr.Dataset
-    status: Status
-    seconds: float
-
-    def temperature(self, x: Floats) -> Floats:
-        """Return T in K at places in m."""
-        system = self.trial.system
-        assert isinstance(system, SimplifiedSystem)
-        d = self.trial.derivatives(self.weights, {"z": np.asarray(x, float) / system.thickness}, [key("theta")])
-        return np.asarray(system.temperature(d["theta"]).numpy())
-
-    def residual(self, x: Floats) -> Floats:
-        """Return the residual of the equation, in the units of the loss, at places in m."""
-        system = self.trial.system
-        d = self.trial.derivatives(self.weights, {"z": np.asarray(x, float) / system.thickness}, system.derivatives)
-        speed = torch.tensor(self.s_L, dtype=torch.float64)
-        return np.asarray(system.residuals(d, {}, {"s_L": speed})["energy"].numpy())
-
-
-def network_flame(mixture: SimplifiedMixture, plan: NetworkPlan | None = None) -> NetworkFlame:
-    """Train a network on a flame.
-
-    Parameters
-    ----------
-    mixture : SimplifiedMixture
-        Gas, reaction, conditions.
-    plan : NetworkPlan, optional
-        How.
-
-    Returns
-    -------
-    NetworkFlame
-        With the burning velocity, and an estimate of its error that needs no reference.
-
-    Examples
-    --------
-    >>> flame = network_flame(SimplifiedMixture(), NetworkPlan(width=10, target=1e-8))
-    >>> abs(flame.s_L / 0.267820482 - 1) < 1e-3
-    True
-    """
-    import time
-
-    from retrodict.solvers.iterate import iterate
-
-    began, plan = time.perf_counter(), plan or NetworkPlan()
-    search = network_search(mixture, plan)
-    result = iterate(search, plan.steps)
-    weights, s_L = np.asarray(result.data["weights"]), float(result.data["s_L"])
-    error = speed_error(search.loss.trial, weights, s_L)
-    seconds = time.perf_counter() - began
-    return NetworkFlame(search.loss.trial, weights, s_L, error, result.history, result.status, seconds)

@@ -1,8 +1,8 @@
 """The simplified flame as the paper trains it: soft conditions, a range kept by a sigmoid, Adam, the residual over s_L.
 
-Kept beside `retrodict.solvers.flames.simplified_network` for comparison: 3 hidden layers of 64, 1000 steps onto a profile
-of straight lines, 30 000 steps at a rate of 1e-3 that falls by 5 % every 1000; nothing is asked for at the end of the
-domain. Residuals and conditions are in units in which z and theta run to 10 and 5.
+Kept beside `retrodict.solvers.flames.simplified_network` for comparison: 3 hidden layers of 64, 1000 steps onto a
+profile of straight lines, 30 000 steps at a rate of 1e-3 that falls by 5 % every 1000; nothing is asked for at the end
+of the domain. Residuals and conditions are in units in which z and theta run to 10 and 5.
 
 Source: Wu et al. (2025), Combustion and Flame, 113964, and the authors' code.
 """

@@ -4,9 +4,10 @@ Along the flame ``p = dT/dx`` is a function of T,
 
     dp/dT = (m c_p - q_F omega(T) / p) / lambda,   p(T_in) = g_0,   p -> q_F omega / (m c_p) as T -> T_max,
 
-the square root of ``2 y`` in ``dy/dT = (m c_p sqrt(2 y) - q_F omega) / lambda``. Integrated from the burnt end backwards all
-solutions run together, so that the start, on the slow manifold where conduction is negligible, is forgotten by e^-14 and
-more; forwards they run apart. What is left is one equation for s_L, which is monotone, and ``x = int dT / p``.
+the square root of ``2 y`` in ``dy/dT = (m c_p sqrt(2 y) - q_F omega) / lambda``. Integrated from the burnt end
+backwards all solutions run together, so that the start, on the slow manifold where conduction is negligible, is
+forgotten by e^-14 and more; forwards they run apart. What is left is one equation for s_L, which is monotone, and
+``x = int dT / p``.
 """
 
 from __future__ import annotations
@@ -44,20 +45,20 @@ class Orbit:
     ----------
     mixture : SimplifiedMixture
         Gas, reaction, conditions.
-    s_L : float
+    speed : float
         Burning velocity in m/s.
 
     Examples
     --------
     >>> orbit = phase_plane(SimplifiedMixture(phi=0.5))
-    >>> round(orbit.s_L, 9)
+    >>> round(orbit.speed, 9)
     0.39434991
     >>> orbit.temperature([0.0, 1.5e-3]).round(2)
     array([ 298.  , 5840.81])
     """
 
     mixture: SimplifiedMixture
-    s_L: float
+    speed: float
 
     def temperature(self, x: ArrayLike) -> Floats:
         """Return T in K at places in m from the cut, to about 1e-9 relative.
@@ -68,7 +69,7 @@ class Orbit:
             If a place is before the cut, or so far behind the flame that less than a thousandth of the rise is left.
         """
         at = np.asarray(x, float)
-        found = _integrated(self.mixture, self.s_L, dense=True)
+        found = _integrated(self.mixture, self.speed, dense=True)
         cold, hot = self.mixture.inlet_temperature, -found.t[0]
         length = -float(found.y[1, -1])
         if at.size and not (np.all(at >= 0) and np.all(at <= length)):
@@ -84,7 +85,7 @@ class Orbit:
         return np.asarray(t)
 
     def to_dataset(self, x: ArrayLike) -> xr.Dataset:
-        """Return s_L and the profiles of temperature, slope, velocity, density, fuel and rate at places, with units."""
+        """Return s_L and the profiles of temperature, velocity, density, fuel and rate at places, with units."""
         import xarray as xr
 
         at = np.asarray(x, float)
@@ -92,14 +93,16 @@ class Orbit:
         t = torch.from_numpy(T)
         columns = {
             "T": (T, "K", "temperature"),
-            "u": (self.mixture.velocity(t, self.s_L).numpy(), "m s-1", "velocity"),
-            "rho": (self.mixture.density(t, self.s_L).numpy(), "kg m-3", "density"),
+            "u": (self.mixture.velocity(t, self.speed).numpy(), "m s-1", "velocity"),
+            "rho": (self.mixture.density(t, self.speed).numpy(), "kg m-3", "density"),
             "Y": (self.mixture.fuel(t).numpy(), "1", "mass fraction of fuel"),
-            "omega": (self.mixture.rate(t, self.s_L).numpy(), "kg m-3 s-1", "rate of reaction"),
+            "omega": (self.mixture.rate(t, self.speed).numpy(), "kg m-3 s-1", "rate of reaction"),
         }
         data = {k: ("x", v, {"units": u, "long_name": n}) for k, (v, u, n) in columns.items()}
-        speed = ((), self.s_L, {"units": "m s-1", "long_name": "burning velocity"})
-        return xr.Dataset({"s_L": speed, **data}, {"x": ("x", at, {"units": "m", "long_name": "distance from the cut"})})
+        speed = ((), self.speed, {"units": "m s-1", "long_name": "burning velocity"})
+        return xr.Dataset(
+            {"s_L": speed, **data}, {"x": ("x", at, {"units": "m", "long_name": "distance from the cut"})}
+        )
 
 
 def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) -> Any:
@@ -116,7 +119,7 @@ def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) 
         return [-(carried - heat(-minus) / y[0]) / mixture.conductivity, -1 / y[0]]
 
     def burns_early(minus: float, y: Floats) -> float:
-        return heat(-minus) / (y[0] * carried) - 0.9
+        return float(heat(-minus) / (y[0] * carried) - 0.9)
 
     # in the preheat zone conduction carries all the heat; where reaction takes over again, p goes to zero from there on
     burns_early.terminal, burns_early.direction = True, 1.0  # type: ignore[attr-defined]
@@ -140,7 +143,8 @@ def _heat(mixture: SimplifiedMixture, s_L: float, T: float) -> float:
     rho = mixture.pressure / (gas * cold) * s_L / u
     fuel = mixture.phi / (mixture.phi + 4) - mixture.heat_capacity * (T - cold) / mixture.heat_release
     arrhenius = mixture.prefactor * math.exp(-mixture.activation_energy / (mixture.gas_constant * T))
-    return mixture.heat_release * arrhenius * (rho * max(fuel, 0.0)) ** mixture.order
+    burnt: float = arrhenius * (rho * max(fuel, 0.0)) ** mixture.order
+    return mixture.heat_release * burnt
 
 
 def phase_plane(mixture: SimplifiedMixture) -> Orbit:
@@ -164,7 +168,7 @@ def phase_plane(mixture: SimplifiedMixture) -> Orbit:
 
     Examples
     --------
-    >>> round(phase_plane(SimplifiedMixture(phi=0.4)).s_L, 8)
+    >>> round(phase_plane(SimplifiedMixture(phi=0.4)).speed, 8)
     0.26782048
     """
     from scipy.optimize import brentq

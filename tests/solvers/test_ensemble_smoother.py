@@ -21,7 +21,7 @@ class Linear:
 
     name, mean, factor, observed = "linear", MEAN, FACTOR, OBSERVED
 
-    def __init__(self, bounds=(-np.inf, np.inf), fails=lambda x: False):
+    def __init__(self, bounds=(-np.inf, np.inf), fails=lambda x: np.isnan(x).any()):
         self.space = Space({"a": Var(("i",), (2,), units="m"), "b": Var(bounds=bounds)})
         self.fails = fails
 
@@ -72,7 +72,7 @@ def test_failed_members_are_replaced_and_counted():
     result = iterate(smoother, 9)
     assert result.status is Status.CONVERGED
     assert np.isfinite(result.data["b_members"].values).all()
-    assert iterate(EnsembleSmoother(Linear(fails=lambda x: True), 50), 9).status is Status.NON_FINITE
+    assert iterate(EnsembleSmoother(Linear(fails=lambda x: x.size > 0), 50), 9).status is Status.NON_FINITE
 
 
 def test_members_keep_within_bounds_and_have_units():

@@ -74,7 +74,7 @@ def test_data_do_not_depend_on_what_was_asked_before(joint, point):
 def test_names_share_a_flame_and_its_solve(flame_at, four, monkeypatch):
     flame, solved = flame_at(0.8), []
     own = FreeFlame.solve
-    monkeypatch.setattr(FreeFlame, "solve", lambda self, *a: solved.append(1) or own(self, *a))
+    monkeypatch.setattr(FreeFlame, "solve", lambda self: solved.append(1) or own(self))
     model = JointFlames({"a": flame, "b": flame}, four[:1])
     values = model.apply(model.domain.zeros())
     assert len(solved) == 1
@@ -98,8 +98,8 @@ def test_no_flame_gives_nan(joint, point):
 
 
 def test_what_cannot_burn_is_named_before_any_work(flame_at, four, monkeypatch):
-    monkeypatch.setattr(FreeFlame, "solve", lambda self, *a: pytest.fail("solved"))
-    with pytest.raises(DataError, match="flame 'thin': got equilibrium at .* expected a mixture that can burn"):
+    monkeypatch.setattr(FreeFlame, "solve", lambda _: pytest.fail("solved"))
+    with pytest.raises(DataError, match=r"flame 'thin': got equilibrium at .* expected a mixture that can burn"):
         JointFlames({"good": flame_at(0.8), "thin": flame_at(0.05)}, four)
 
 
@@ -108,7 +108,7 @@ def test_a_flame_that_is_not_found_is_named(flame_at, four, monkeypatch):
 
     own = FreeFlame.solve
     failed = {"status": Status.FAILED, "reason": "no luck"}
-    monkeypatch.setattr(FreeFlame, "solve", lambda self, *a: replace(own(self, *a), **failed))
+    monkeypatch.setattr(FreeFlame, "solve", lambda self: replace(own(self), **failed))
     with pytest.raises(SolverError, match=r"flame 'one': got no flame \(failed: no luck\)"):
         JointFlames({"one": flame_at(0.8)}, four)
 

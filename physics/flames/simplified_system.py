@@ -148,7 +148,12 @@ class SimplifiedSystem:
         """
         return self.mixture.inlet_temperature + self.rise * theta
 
-    def residuals(self, d: Derivatives, _coords: Coords, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def residuals(
+        self,
+        d: Derivatives,
+        coords: Coords,  # noqa: ARG002 - the equation is the same everywhere
+        params: Mapping[str, Tensor],
+    ) -> dict[str, Tensor]:
         """Return the residual of the energy equation over what is carried past in a unit of z, shape (n,)."""
         values = {k: params.get(k, torch.tensor(v, dtype=d["theta"].dtype)) for k, v in self.values.items()}
         q = {k: values[k] / UNITS[k] for k in ("lambda", "E_a")}

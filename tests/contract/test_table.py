@@ -3,19 +3,27 @@
 A public function that returns a differentiable model, or a class that is one, fails the build while it is missing here.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
 from retrodict.cases import registry
+from retrodict.cases.data import bundled
 from retrodict.inverse.motion.steering_log import SteeringLog, residual_model
 from retrodict.physics.autograd import TorchModel
-from retrodict.physics.model import Differentiable
+from retrodict.physics.flames.mechanism import load_mechanism
+from retrodict.physics.flames.simplified import SimplifiedMixture
+from retrodict.physics.model import Differentiable, restrict
 from retrodict.physics.motion.integrators import INTEGRATORS
 from retrodict.physics.motion.model import motion_model, path_model
 from retrodict.physics.motion.moments import FORMULATIONS, MODES
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.verify import dot_test, linearity_test, taylor_test
+from retrodict.solvers.flames.model import FlameModel
+from retrodict.solvers.flames.premixed import FreeFlame
+from retrodict.solvers.flames.simplified_model import SimplifiedFlame
 
 STEPS, TIME_STEP = 3, 0.25
 # a car that turns, brakes and is not at the origin: no term of any model vanishes
@@ -84,6 +92,42 @@ def steering_rows():
         yield f"steering-log/noise {noise:g}", residual_model(log, 0.01, noise), at
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A flame of which some parameters move: of all together a random change would leave the mass fractions' bounds."""
+
+    model: FlameModel
+    names: tuple[str, ...]
+
+    @property
+    def domain(self):
+        return Space({n: self.model.domain[n] for n in self.names})
+
+    @property
+    def range(self):
+        return self.model.range
+
+    def whole(self, params):
+        return {**self.model.nominal(), **params}
+
+    def apply(self, params):
+        return self.model.apply(self.whole(params))
+
+    def linearize(self, params):
+        value, op = self.model.linearize(self.whole(params))
+        return value, restrict(op, self.names)
+
+
+def flame_rows():
+    gas = load_mechanism(bundled("flames/1S_CH4_MP1.yaml"))
+    base = FreeFlame(gas, gas.composition("CH4", "O2:1, N2:3.76", 0.9), points=40).solve()
+    made = FlameModel(base, ["s_L", "T"], np.linspace(0.0095, 0.0115, 3))
+    chosen = Chosen(made, ("ln_A", "T_a", "order", "ln_conductivity", "ln_diffusion", "T_in"))
+    yield "flame/free", chosen, {n: made.nominal()[n] for n in chosen.names}
+    simple = SimplifiedFlame(SimplifiedMixture(), np.linspace(3e-4, 8e-4, 4), ("ln_A", "E_a", "lambda"))
+    yield "flame/simplified", simple, {"ln_A": np.log(1.4e8), "E_a": 1.214172e5, "lambda": 0.026}
+
+
 def case_rows():
     for entry in registry.entries():
         if not entry.error:
@@ -91,9 +135,9 @@ def case_rows():
                 yield f"case/{entry.name}/{name}", model, at
 
 
-ROWS = (generic_rows(), motion_rows(), steering_rows(), case_rows())
+ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), case_rows())
 TABLE = {name: (model, at) for rows in ROWS for name, model, at in rows}
-COVERED = {motion_model, path_model, residual_model, TorchModel}
+COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame}
 # forward mode costs up to a second a tangent here: one seed at every commit, all five with the slow tests
 HEAVY = [n for n in TABLE if n.startswith(("moments/", "path/", "case/"))]
 

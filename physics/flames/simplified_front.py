@@ -104,6 +104,8 @@ def balanced_speed(mixture: SimplifiedMixture, start: float = 0.4) -> float:
     ------
     ConfigError
         If the start is not positive.
+    SolverError
+        If it is faster than heat can be added to a flow.
 
     Examples
     --------
@@ -112,6 +114,7 @@ def balanced_speed(mixture: SimplifiedMixture, start: float = 0.4) -> float:
     """
     if not (math.isfinite(start) and start > 0):
         raise ConfigError(expected("s_L", start, "a positive velocity in m/s to start from"))
+    mixture.check_subsonic(start)
     # over theta, not over x: no front leaves this domain
     theta = (np.arange(400) + 0.5) / 400
     s = start

@@ -37,20 +37,6 @@ def _newton(count: int) -> Floats:
     return np.array([solve_simplified(imposed_slope(*row[:3])).speed for row in TABLE[:count]])
 
 
-@cache
-def _network(config: FlameSimplified) -> NetworkFlame:
-    from retrodict.solvers.flames.simplified_trained import network_flame
-
-    return network_flame(mixture_of(config), plan_of(config))
-
-
-@cache
-def _exact(config: FlameSimplified) -> float:
-    from retrodict.solvers.reference.phase_plane import phase_plane
-
-    return phase_plane(mixture_of(config)).speed
-
-
 def _pressure() -> float:
     from retrodict.physics.flames.simplified import free_flame
     from retrodict.solvers.flames.simplified import solve_simplified
@@ -90,12 +76,25 @@ def checks(config: FlameSimplified, _seeds: Seeds) -> Sequence[Check]:
     7
     """
     count = config.conditions
+
+    @cache
+    def network() -> NetworkFlame:
+        from retrodict.solvers.flames.simplified_trained import network_flame
+
+        return network_flame(mixture_of(config), plan_of(config))
+
+    @cache
+    def exact() -> float:
+        from retrodict.solvers.reference.phase_plane import phase_plane
+
+        return phase_plane(mixture_of(config)).speed
+
     shot = SolverRun([row[3] for row in TABLE[:count]], "forward shooting by bisection, DOP853, a separate program")
     authors = Published(
         [row[4] for row in TABLE[:count]], "Wu et al. (2025), authors' files: Euler march, 10 000 points"
     )
-    plane = SolverRun(lambda: _exact(config), "phase plane, DOP853, relative tolerance 1e-12")
-    true_error = SolverRun(lambda: _network(config).speed / _exact(config) - 1, "network against the phase plane")
+    plane = SolverRun(exact, "phase plane, DOP853, relative tolerance 1e-12")
+    true_error = SolverRun(lambda: network().speed / exact() - 1, "network against the phase plane")
     paper = [
         Check(f"phase plane: s_L of {count} flames", lambda: _phase_plane(count), shot, 1e-8, max_rel, "m s-1"),
         Check(
@@ -120,10 +119,8 @@ def checks(config: FlameSimplified, _seeds: Seeds) -> Sequence[Check]:
     slope = Published(0.0031, "the slope at the cut is a loss of heat: 0.16 to 0.31 % of s_L (phi 0.4)")
     return [
         *paper,
-        Check("network: s_L", lambda: _network(config).speed, plane, config.bar, max_rel, "m s-1"),
-        Check(
-            "network: error of s_L, estimated", lambda: _network(config).error, true_error, 0.1 * config.bar, max_abs
-        ),
+        Check("network: s_L", lambda: network().speed, plane, config.bar, max_rel, "m s-1"),
+        Check("network: error of s_L, estimated", lambda: network().error, true_error, 0.1 * config.bar, max_abs),
         Check("Newton: s_L at 1.2 atm over that at 1 atm", _pressure, law, 1e-5, max_rel),
         Check("Newton: s_L lost to the slope at the cut", _loss_of_heat, slope, 1e-4, max_abs),
     ]

@@ -254,7 +254,7 @@ class SimplifiedMixture:
     def rate(self, T: Tensor, s_L: Tensor | float, q: Parameters | None = None) -> Tensor:
         """Return the rate at which fuel burns, omega in kg/m^3/s; parameters as in `velocity`.
 
-        Where no fuel is left, or less than none, the rate is zero; only the power is guarded.
+        Where no fuel is left, or less than none, the rate is zero, and below 1 K too; only power and exponent are guarded.
 
         Examples
         --------
@@ -262,7 +262,8 @@ class SimplifiedMixture:
         >>> [float(f"{w:.4g}") for w in SimplifiedMixture().rate(at, 0.3)]
         [2.069e-15, 168.6, 3.554e-10]
         """
-        exponent = -self._value("E_a", q) / (self.gas_constant * T) + self._value("ln_A", q)
+        # an untrained network gives temperatures below zero, where the exponential would overflow
+        exponent = -self._value("E_a", q) / (self.gas_constant * T.clamp(min=1.0)) + self._value("ln_A", q)
         fuel = (self.density(T, s_L, q) * self.fuel(T, q)).clamp(min=_TINY)
         return torch.exp(exponent + self._value("n", q) * torch.log(fuel))
 

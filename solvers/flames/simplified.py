@@ -166,11 +166,12 @@ def solve_bordered(mixture: SimplifiedMixture, T: Floats, s_L: float, right: Flo
     bands[0, 1:], bands[2, :-1] = carried - spread, -carried - spread
     bands[2, -2] = -2 * spread
     bands[1] = 2 * spread - mixture.heat_release * by_rate[1:]
-    found = solve_banded((1, 1), bands, np.column_stack([right[1:], by_speed[1:]]), check_finite=False)
+    sides = np.column_stack([right[1:], by_speed[1:]])
+    found: Floats = np.asarray(solve_banded((1, 1), bands, sides, check_finite=False), dtype=np.float64)
     inner, border = found[:, :-1], found[:, -1]
     # the equation at the cut knows the first temperature behind it, and s_L
     speed = (right[0] + 2 * spread * inner[0]) / (by_speed[0] + 2 * spread * border[0])
-    return inner - np.outer(border, speed), speed
+    return inner - border[:, None] * speed, speed
 
 
 def grid_flame(mixture: SimplifiedMixture, T: Floats, s_L: float) -> GridFlame:

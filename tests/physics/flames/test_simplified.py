@@ -41,6 +41,7 @@ def test_rate_is_arrhenius_with_a_power_of_what_fuel_is_left():
     wanted = 1.4e8 * math.exp(-1.214172e5 / (8.3145 * T)) * (rho * fuel) ** 1.6
     assert float(mixture.rate(tensor(T), s)) == pytest.approx(wanted, rel=1e-9)
     assert float(mixture.rate(tensor(mixture.burnt_temperature + 50.0), s)) < 1e-30
+    assert float(mixture.rate(torch.tensor(-200.0), s)) == 0.0  # in single precision too
 
 
 def test_parameters_given_apart_are_those_of_another_mixture():

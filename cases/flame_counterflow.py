@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Check, Invariant, Published, SolverRun, max_abs, rel_l2
 from retrodict.cases.config import setting
+from retrodict.cases.flame_network_fits import NetworkSettings, counterflow_fit_figure, counterflow_trainer
 from retrodict.cases.flame_profiles import counterflow_figure, curvature_figure, strain_figure
 from retrodict.cases.flame_setup import BUNDLED, FlameSettings, dataset, failures, mechanism_of, profiles, source
 
@@ -30,7 +31,7 @@ _T_MAX = {0.6: 1594.0, 0.7: 1837.0, 0.8: 2010.0, 0.9: 2167.0, 1.0: 2310.0, 1.1: 
 _SOURCE = "Wu et al., arXiv 2406.09071, reference files: Cantera on 501 even nodes"
 
 
-class Counterflow(FlameSettings):
+class Counterflow(NetworkSettings, FlameSettings):
     """Settings of the case.
 
     Examples
@@ -290,13 +291,26 @@ case: Case[Counterflow] = Case(
     Config=Counterflow,
     simulate=simulate,
     presets={
-        "smoke": {"phi": (0.6, 0.8), "points": 120, "sweep": 1.5, "extinction": False},
+        "smoke": {
+            "phi": (0.6, 0.8),
+            "points": 120,
+            "sweep": 1.5,
+            "extinction": False,
+            "network_steps": 40,
+            "network_points": 80,
+            "network_width": 10,
+            "network_depth": 2,
+            "network_bar": 1.0,
+        },
         "paper": {"points": 501},
     },
+    problem=counterflow_trainer,
+    solver=lambda _config, trainer: trainer,
     checks=checks,
     figures={
         "Profiles of the flame shown in detail, and Cantera": counterflow_figure,
         "Pressure curvature and highest temperature over equivalence ratio": curvature_figure,
         "Highest temperature over strain, up to extinction": strain_figure,
     },
+    fit_figures={"Network on the data, and Gauss-Newton from there": counterflow_fit_figure},
 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.case import Case
+from retrodict.cases.flame_network_fits import premixed_fit_figure, premixed_trainer
 from retrodict.cases.flame_premixed_checks import checks
 from retrodict.cases.flame_premixed_setup import PUBLISHED, Premixed, on_same_nodes, rates, solve, speed
 from retrodict.cases.flame_profiles import bars_of, convergence_figure, profile_figure, speed_figure
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Premixed", "case"]
 
 Floats = NDArray[np.float64]
+_SMALL = {"network_steps": 60, "network_points": 60, "network_width": 8, "network_depth": 2, "network_bar": 0.02}
 
 
 def simulate(config: Premixed, _seeds: Seeds) -> xr.Dataset:
@@ -122,9 +124,11 @@ case: Case[Premixed] = Case(
     Config=Premixed,
     simulate=simulate,
     presets={
-        "smoke": {"phi": (0.8, 1.2), "points": 101, "convergence": (61, 101)},
+        "smoke": {"phi": (0.8, 1.2), "points": 101, "convergence": (61, 101), **_SMALL},
         "paper": {"points": 461, "convergence": (61, 121, 241, 481), "others": True},
     },
+    problem=premixed_trainer,
+    solver=lambda _config, trainer: trainer,
     checks=checks,
     figures={
         "Profiles of the flame shown in detail, and Cantera": profile_figure,
@@ -132,4 +136,5 @@ case: Case[Premixed] = Case(
         "Sensitivity of the burning velocity to the rates": bars_of,
         "Error of the burning velocity over the number of nodes": convergence_figure,
     },
+    fit_figures={"Flame by a network, and by finite volumes on the same domain": premixed_fit_figure},
 )

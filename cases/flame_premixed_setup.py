@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.config import setting
+from retrodict.cases.flame_network_fits import NetworkSettings
 from retrodict.cases.flame_setup import BUNDLED, FlameSettings, mechanism_of, source
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PUBLISHED = {0.6: 0.166007, 0.8: 0.279834, 1.0: 0.381199, 1.2: 0.452854, 1.4: 0.
 """Burning velocities in m/s of Wu et al. (arXiv 2406.09071), Cantera on 501 nodes over 2.5 mm, by equivalence ratio."""
 
 
-class Premixed(FlameSettings):
+class Premixed(NetworkSettings, FlameSettings):
     """Settings of the case.
 
     Examples

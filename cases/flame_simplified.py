@@ -111,7 +111,7 @@ def models() -> Mapping[str, tuple[Differentiable, Tree]]:
 
 case: Case[FlameSimplified] = Case(
     name="flame-simplified",
-    system="flame",
+    system="flames",
     summary="A premixed flame of one reaction and its burning velocity: by network, by Newton, exactly, and inverted.",
     Config=FlameSimplified,
     simulate=simulate,

@@ -92,6 +92,7 @@ def free_flame_trainer(
     seed: int = 0,
     width: int | None = None,
     depth: int | None = None,
+    tolerance: float = 1e-3,
 ) -> FlameTrainer:
     """Return the training of a free flame with its burning velocity.
 
@@ -109,6 +110,8 @@ def free_flame_trainer(
         Root of all randomness.
     width, depth : int, optional
         See `trial_of`.
+    tolerance : float, optional
+        Scaled residual at which training has converged.
 
     Returns
     -------
@@ -123,13 +126,13 @@ def free_flame_trainer(
     trial = trial_of(system, method, width=width, depth=depth)
     if method != "paper":
         phase = Phase(_FINISH[method], steps, {"equations": 1.0}, points=points or 120)
-        return FlameTrainer(trial, [phase], unknown=["s_L"], seed=seed)
+        return FlameTrainer(trial, [phase], unknown=["s_L"], seed=seed, tolerance=tolerance)
     fits = [*_conditions(system), z_profile(system)]
     physics = {"equations": 1.0, "lower": 1.0, "upper": 1.0, "anchor": 1.0}
     plans = ({"profile": 1.0}, {"profile": 1.0} | physics, physics)
     shares = [max(1, round(steps * share / sum(_SHARES))) for share in _SHARES]
     phases = [_adam(n, plan, points or 100) for n, plan in zip(shares, plans, strict=True)]
-    return FlameTrainer(trial, phases, fits=fits, unknown=["s_L"], seed=seed)
+    return FlameTrainer(trial, phases, fits=fits, unknown=["s_L"], seed=seed, tolerance=tolerance)
 
 
 def inverse_trainer(
@@ -144,6 +147,7 @@ def inverse_trainer(
     data_weight: float = 100.0,
     width: int | None = None,
     depth: int | None = None,
+    tolerance: float = 1e-3,
 ) -> FlameTrainer:
     """Return the training of a counterflow flame to data, with pressure gradient and activation energy.
 
@@ -167,6 +171,8 @@ def inverse_trainer(
         Of the data beside the equations.
     width, depth : int, optional
         See `trial_of`; 16 and 2 where not of the paper.
+    tolerance : float, optional
+        Scaled residual at which training has converged.
 
     Returns
     -------
@@ -187,11 +193,11 @@ def inverse_trainer(
         shares = [max(1, round(steps * share / sum(_INVERSE_SHARES))) for share in _INVERSE_SHARES]
         plans = zip(shares, ({"data": 1.0}, both), strict=True)
         phases = [_adam(n, plan, points or 100) for n, plan in plans]
-        return FlameTrainer(trial, phases, fits=[fit], unknown=unknown, seed=seed)
+        return FlameTrainer(trial, phases, fits=[fit], unknown=unknown, seed=seed, tolerance=tolerance)
     trial = trial_of(system, method, width=width or 16, depth=depth or 2)
     first = Phase("levenberg-marquardt", 30, {"data": 1.0})
     last = Phase(_FINISH[method], steps, both, points=points or 160)
-    return FlameTrainer(trial, [first, last], fits=[fit], unknown=unknown, seed=seed)
+    return FlameTrainer(trial, [first, last], fits=[fit], unknown=unknown, seed=seed, tolerance=tolerance)
 
 
 def z_profile(system: FreeFlameSystem, count: int = 501) -> Fit:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from retrodict.cases.config import CaseConfig, setting
-from retrodict.cases.flame_setup import BUNDLED, FlameSettings, mechanism_of, mixtures, source
+from retrodict.cases.flame_setup import BUNDLED, mechanism_of, mixtures, source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,7 +117,7 @@ def premixed_fit_figure(outcome: FitOutcome) -> Figure:
     x = flame.equations.x.numpy()
     fields = trainer.fields(found, x)
     ours, theirs = float(found["s_L"]), float(flame.observables()["s_L"])
-    names = ("T", *_largest(flame.U[:, 1:], trainer.system.base.mechanism.species))
+    names: list[str] = ["T", *_largest(flame.U[:, 1:], trainer.system.base.mechanism.species)]
     column = {"T": 0} | {k: 1 + i for i, k in enumerate(trainer.system.base.mechanism.species)}
     figure, grid = canvas(1, 2, 9.6, 3.6)
     axes: Any = np.ravel(grid)
@@ -155,7 +155,7 @@ def counterflow_trainer(config: Any, seeds: Seeds, data: Path | None) -> FlameTr
 
     if data is not None:
         raise ConfigError(expected("--data", data, "no data: the case makes its own with Cantera"))
-    if not isinstance(config, FlameSettings) or config.mechanism != BUNDLED:
+    if config.mechanism != BUNDLED:
         raise ConfigError(expected("fit flame-counterflow: mechanism", config.mechanism, BUNDLED))
     seen = counterflow_data(config.noise, seeds.root, config.detail)
     small = config.network != "paper"
@@ -196,7 +196,7 @@ def counterflow_fit_figure(outcome: FitOutcome) -> Figure:
         ax.legend(fontsize=7)
     axes[0].set_ylabel("over the largest value")
     axes[1].set_ylabel("T (K)")
-    rows = {"network": found, "Gauss-Newton from there": after}
+    rows: dict[str, Any] = {"network": found, "Gauss-Newton from there": after}
     lines = [
         f"{who}: E_a {float(row['E_a']) / seen.E_a - 1:+.2%}, Lambda {float(row['Lambda']) / seen.Lambda - 1:+.2%}"
         for who, row in rows.items()

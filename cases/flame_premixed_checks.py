@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, shortfall
+from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, max_rel, shortfall
+from retrodict.cases.flame_network_fits import premixed_system, premixed_trainer
 from retrodict.cases.flame_premixed_setup import (
     Premixed,
     like,
@@ -31,14 +32,31 @@ _OTHERS = (("h2o2.yaml", "H2", (0.6, 1.0, 2.0), 0.1), ("gri30.yaml", "CH4", (0.8
 # fast hydrogen flames need the longer domain: radicals recombine slowly
 
 
-def checks(config: Premixed, _seeds: Seeds) -> Sequence[Check]:
+def checks(config: Premixed, seeds: Seeds) -> Sequence[Check]:
     """Return the checks of the one-step flame, of the flames asked for, and in the paper preset of h2o2 and gri30."""
     mixtures(config, config.T_in)
     sets = [config, *(like(config, *other) for other in _OTHERS if config.others)]
     found = [*_one_step(config), *_integrals(config)]
     for each in sets:
         found += [*_same_grid(each), *_sum_rules(each), *_burnt(each)]
-    return found
+    return [*found, _network(config, seeds)] if config.network_steps >= 100 else found
+
+
+def _network(config: Premixed, seeds: Seeds) -> Check:
+    """Check the burning velocity of a network against finite volumes with the same ends imposed."""
+
+    def trained() -> float:
+        from retrodict.solvers.iterate import iterate
+
+        return float(iterate(premixed_trainer(config, seeds, None), config.max_steps).data["s_L"])
+
+    def solved() -> float:
+        from retrodict.cases.flame_networks import same_domain
+
+        return float(same_domain(premixed_system(config, "validate flame-premixed")).observables()["s_L"])
+
+    source = SolverRun(solved, "finite volumes on 801 even nodes")
+    return Check("network: s_L on its own short domain", trained, source, 1e-4, max_rel, "m/s")
 
 
 @cache

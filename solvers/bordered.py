@@ -99,7 +99,7 @@ class BorderedBand:
         numpy.linalg.LinAlgError
             If the matrix is singular to working precision.
         """
-        n, m, _ = self.diagonal.shape
+        m = self.diagonal.shape[1]
         lu, pivots, info = lapack.dgbtrf(self._band(), 2 * m - 1, 2 * m - 1, overwrite_ab=1)
         if info != 0 or not np.all(np.isfinite(lu)):
             raise np.linalg.LinAlgError(f"the band is singular at node {max(info - 1, 0) // m}")

@@ -111,7 +111,7 @@ class CounterflowEquations:
 
     def residual(self, params: Params, U: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the equations leave over, ``F`` (n, 3 + K) and ``f`` (1,)."""
-        m, V, T, Y = U[:, 0], U[:, 1], U[:, 2], U[:, 3:]
+        m, T, Y = U[:, 0], U[:, 2], U[:, 3:]
         inner, face = balances(params, self.mechanism, self._line, params["p"], m[1:-1], T, Y, self.scheme)
         mu = viscosity(params, self.mechanism, face.T, mole_fractions(self.mechanism, face.Y))
         return self._assembled(params, U, z, inner, face.flux, mu)

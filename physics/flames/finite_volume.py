@@ -1,7 +1,7 @@
 """Balances of energy and species on a line of nodes, and their derivatives by the nodal state.
 
-Diffusive fluxes live on the faces midway between two nodes, with properties of the mean of both states; the control volume
-of a node ends at its faces. Energy and species [Kee, Coltrin, Glarborg, Zhu, Chemically Reacting Flow, ch. 16]::
+Diffusive fluxes live on the faces midway between two nodes, with properties of the mean of both states; the control
+volume of a node ends at its faces. Energy and species [Kee, Coltrin, Glarborg, Zhu, Chemically Reacting Flow, ch. 16]::
 
     m c_p T' - (lambda T')' + (sum_k j_k c_p,k) T' + sum_k H_k wdot_k = 0
     m Y_k'   + j_k'  - W_k wdot_k                                    = 0

@@ -1,8 +1,8 @@
 """Premixed flames: freely propagating, where the mass flux is an eigenvalue, and held by a burner, where it is given.
 
-The inlet is on the left. Species enter by convection and diffusion together (``m Y + j = m Y_in``), all gradients vanish
-on the right. A free flame may stand anywhere: the temperature of one node is held, its equation of energy determines the
-mass flux, and so there is one unknown for it and Newton's matrix stays well conditioned.
+The inlet is on the left. Species enter by convection and diffusion together (``m Y + j = m Y_in``), all gradients
+vanish on the right. A free flame may stand anywhere: the temperature of one node is held, its equation of energy
+determines the mass flux, and so there is one unknown for it and Newton's matrix stays well conditioned.
 """
 
 from __future__ import annotations

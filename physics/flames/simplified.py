@@ -254,7 +254,7 @@ class SimplifiedMixture:
     def rate(self, T: Tensor, s_L: Tensor | float, q: Parameters | None = None) -> Tensor:
         """Return the rate at which fuel burns, omega in kg/m^3/s; parameters as in `velocity`.
 
-        Where no fuel is left, or less than none, the rate is zero, and below 1 K too; only power and exponent are guarded.
+        Where no fuel is left, or less than none, the rate is zero, and below 1 K too; power and exponent are guarded.
 
         Examples
         --------

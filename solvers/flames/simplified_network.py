@@ -35,7 +35,7 @@ from retrodict.solvers.pinn.trial import Trial, separate_networks
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NetworkPlan", "Search", "network_search", "profile_part"]
+__all__ = ["NetworkPlan", "NetworkSearch", "network_search", "profile_part"]
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ class _SearchState:
     inner: Any
 
 
-class Search:
+class NetworkSearch:
     """An optimiser over weights and coefficients that tells the coefficients with every step.
 
     Parameters
@@ -211,7 +211,7 @@ def network_search(
     *,
     unknown: Mapping[str, float] | None = None,
     parts: Sequence[Part] = (),
-) -> Search:
+) -> NetworkSearch:
     """Return a search for the flame, ready to be iterated: the network is on the front to begin with.
 
     Parameters
@@ -227,7 +227,7 @@ def network_search(
 
     Returns
     -------
-    Search
+    NetworkSearch
         A `Solver`.
 
     Raises
@@ -253,4 +253,4 @@ def network_search(
     loss = ResidualLoss(
         trial, [equation_part(trial, points), *parts], weights, unknown={"s_L": s, **(unknown or {})}, name="flame"
     )
-    return Search(loss, plan)
+    return NetworkSearch(loss, plan)

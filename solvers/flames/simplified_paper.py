@@ -24,7 +24,7 @@ from retrodict.physics.flames.simplified_system import SPEED, SimplifiedSystem
 from retrodict.physics.seeds import Seeds
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.system import Coords, Derivatives, Key, key
-from retrodict.solvers.flames.simplified_network import NetworkPlan, Search
+from retrodict.solvers.flames.simplified_network import NetworkPlan, NetworkSearch
 from retrodict.solvers.pinn.loss import ResidualLoss
 from retrodict.solvers.pinn.optimizers import optimizer
 from retrodict.solvers.pinn.parts import Part, equation_part
@@ -127,7 +127,7 @@ def paper_search(
     width: int = 64,
     depth: int = 3,
     seed: int = 0,
-) -> Search:
+) -> NetworkSearch:
     """Return the training of the paper, ready to be iterated for ``steps`` steps.
 
     Parameters
@@ -147,7 +147,7 @@ def paper_search(
 
     Returns
     -------
-    Search
+    NetworkSearch
         A `Solver`; unlike the paper's, in double precision.
 
     Raises
@@ -179,7 +179,7 @@ def paper_search(
     equation = equation_part(trial, {"z": np.linspace(*system.coords["z"].bounds, points)})
     loss = ResidualLoss(trial, [equation, *_cut(system)], weights, unknown={"s_L": start}, name="flame, paper")
     plan = NetworkPlan(width, depth, points, warm_up, "adam", rate, steps, 1e-300, start, False, seed)
-    return Search(loss, plan)
+    return NetworkSearch(loss, plan)
 
 
 def _profile(system: RangedSystem, x: Floats) -> Part:

@@ -52,13 +52,14 @@ def hard_and_soft(system: PDESystem) -> tuple[tuple[Condition, ...], tuple[Neuma
     >>> [condition.name for condition in hard], soft
     (['initial u', 'periodic x'], ())
     """
-    given = {(c.field, *c.face) for c in system.conditions if isinstance(c, Dirichlet)}
+    conditions = tuple(system.conditions)  # once: a system may make them anew
+    given = {(c.field, *c.face) for c in conditions if isinstance(c, Dirichlet)}
     soft = tuple(
         c
-        for c in system.conditions
+        for c in conditions
         if isinstance(c, Interface) or (isinstance(c, Neumann) and (c.field, *c.face) not in given)
     )
-    return tuple(c for c in system.conditions if not any(c is s for s in soft)), soft
+    return tuple(c for c in conditions if not any(c is s for s in soft)), soft
 
 
 def periodic_coords(conditions: Sequence[Condition]) -> tuple[str, ...]:

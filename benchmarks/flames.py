@@ -1,7 +1,8 @@
 """Laminar flames beside Cantera in one process: accuracy at equal points, cold starts, gradients, robustness.
 
-    python benchmarks/flames.py                      # all sections but gri30, about two minutes
-    python benchmarks/flames.py --sections gri30     # about six minutes
+    python benchmarks/flames.py                                  # all sections but the two below: some five minutes
+    python benchmarks/flames.py --sections gri30 --rounds 3
+    python benchmarks/flames.py --sections networks              # some fifteen minutes
 
 Runs alternate between both codes, in one thread; times are medians with the smallest and the largest. Cantera solves
 with its own defaults for automatic grids unless a section says otherwise; where points are equal, its criteria were
@@ -20,15 +21,25 @@ import numpy as np
 import torch
 
 from retrodict.cases.data import bundled
+from retrodict.cases.flame_network_inverse import case3_inverse_table
+from retrodict.cases.flame_networks import speed_table
+from retrodict.inverse.flames.simplified import compare_inversions
 from retrodict.physics.flames.mechanism import Mechanism, load_mechanism
+from retrodict.physics.flames.simplified import imposed_slope
 from retrodict.solvers.flames.model import FlameModel
 from retrodict.solvers.flames.premixed import FreeFlame
+from retrodict.solvers.flames.simplified import solve_simplified
+from retrodict.solvers.flames.simplified_network import NetworkPlan
+from retrodict.solvers.flames.simplified_trained import network_flame
 from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.reference.cantera_flames import clear_cache, free_flame
+from retrodict.solvers.reference.phase_plane import phase_plane
 
 ONE_STEP = str(bundled("flames/1S_CH4_MP1.yaml"))
 AIR = "O2:1, N2:3.76"
-LIMIT = 0.279669  # spec of the one-step flame: both schemes extrapolate to it within 1e-6
+CONDITIONS = [(phi, 1.0, 298.0) for phi in (0.40, 0.42, 0.46, 0.50)] + [(0.40, 1.0, 450.0), (0.40, 1.0, 600.0)]
+CONDITIONS += [(0.40, 1.2, 298.0), (0.50, 1.2, 298.0)]
+LIMIT = 0.279669  # of the one-step flame at phi 0.8: first and second order extrapolate to it within 1e-6
 ATM = 101325.0
 
 
@@ -207,11 +218,56 @@ def section_starts(_: int) -> None:
     print("\n".join(failures), end="\n" if failures else "")
 
 
+def section_simplified(_: int) -> None:
+    """The one-equation flame: Newton and network against the phase plane."""
+    print(
+        "\none equation (Case 1): s_L in m/s by the phase plane; relative errors of Newton and of networks, five seeds"
+    )
+    for phi, p, T_in in CONDITIONS:
+        mixture = imposed_slope(phi, p, T_in)
+        (a, orbit), (b, newton) = alternate(1, lambda m=mixture: phase_plane(m), lambda m=mixture: solve_simplified(m))
+        flames = [network_flame(mixture, NetworkPlan(seed=seed)) for seed in range(5)]
+        errors = [abs(f.speed / orbit.speed - 1) for f in flames]
+        seconds, off = spread([f.seconds for f in flames]), newton.speed / orbit.speed - 1
+        print(
+            f"  phi {phi} {p} atm {T_in} K: {orbit.speed:.9f} m/s ({a[0]:.1f} s); Newton {off:+.0e} ({b[0]:.2f} s); "
+            f"networks {min(errors):.0e} to {max(errors):.0e} in {seconds} s"
+        )
+
+
+def section_networks(_: int) -> None:
+    """Networks on the one-step flame, and inversions beside Gauss-Newton."""
+    own = speed_table(60.0, (0, 1, 2, 3, 4), ("least-squares",), deepxde=False)
+    others = speed_table(60.0, (0,), ("quasi-newton", "paper"), reference=float(own["reference"]))
+    print(f"\none-step flame on 2.5 mm (Case 2), reference {float(own['reference']):.7f} m/s: error of s_L (seconds)")
+    for table in (own, others):
+        for method in table["method"].values:
+            row = table.sel(method=method)
+            cells = [f"{float(e):+.1e} ({float(t):.0f})" for e, t in zip(row["error"], row["seconds"], strict=True)]
+            print(f"  {method}: {', '.join(cells)}")
+    print("\nCase 1 inverted, T at 10 points, 1 % noise: relative errors (seconds)")
+    for seed in range(3):
+        table = compare_inversions(imposed_slope(0.46), seed=seed)
+        for method in table["method"].values:
+            row = table.sel(method=method)
+            cells = [f"{k} {float(row['error'].sel(parameter=k)):+.3f}" for k in table["parameter"].values]
+            print(f"  seed {seed}, {method}: {', '.join(cells)} ({float(row['seconds']):.1f} s)")
+    for noise in (0.0, 0.01):
+        table = case3_inverse_table(40.0, (0,), noise)
+        print(f"\nCase 3 inverted, 16 points, noise {noise:g}: errors of E_a and Lambda (seconds, settled)")
+        for method in table["method"].values:
+            row = table.sel(method=method, seed=0)
+            e, lam = float(row["E_a error"]), float(row["Lambda error"])
+            print(f"  {method}: {e:+.2%} {lam:+.2%} ({float(row['seconds']):.0f} s, {bool(row['solved'] > 0)})")
+
+
 SECTIONS = {
     "one-step": section_one_step,
     "same-grid": section_same_grid,
     "gradient": section_gradient,
     "starts": section_starts,
+    "simplified": section_simplified,
+    "networks": section_networks,
     "gri30": section_gri30,
 }
 
@@ -219,7 +275,9 @@ SECTIONS = {
 def main() -> None:
     """Run the sections."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=[s for s in SECTIONS if s != "gri30"])
+    parser.add_argument(
+        "--sections", nargs="+", choices=SECTIONS, default=[s for s in SECTIONS if s not in ("networks", "gri30")]
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of alternation (gri30: use 3)")
     chosen = parser.parse_args()
     torch.set_num_threads(1)

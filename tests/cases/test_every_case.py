@@ -25,6 +25,7 @@ def test_presets_resolve_and_settings_are_explained(name: str) -> None:
     assert all(row["help"] for row in describe(config))
 
 
+@pytest.mark.slow  # at every commit the table of contracts holds the same models to one seed
 @pytest.mark.parametrize("name", CASES)
 def test_adjoints_and_derivatives(name: str) -> None:
     verdicts = [judge(c) for c in model_checks(load(TARGETS[name]).models())]

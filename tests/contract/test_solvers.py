@@ -135,7 +135,11 @@ TABLE |= {
 }
 
 
-@pytest.fixture(params=TABLE)
+# the same solvers as other cases, on problems that take seconds a step
+HEAVY = ("case/motion-calibration", "case/flame-speeds")
+
+
+@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in TABLE])
 def make(request):
     return TABLE[request.param]
 

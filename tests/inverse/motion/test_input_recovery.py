@@ -49,6 +49,7 @@ def test_inputs_come_back_within_their_intervals(seed):
     assert np.abs(found - truth).mean(0) == pytest.approx([0.0, 0.0], abs=0.4)
 
 
+@pytest.mark.slow
 def test_a_gap_is_bridged_and_widens_the_interval():
     samples, _ = drive(2)
     mask = np.ones(STEPS + 1, bool)

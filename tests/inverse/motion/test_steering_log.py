@@ -39,6 +39,7 @@ def test_nearly_noise_free_log_gives_the_truth_back():
     assert float(at["delay"]) == pytest.approx(CONFIG.delay, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_ignoring_steering_noise_biases_the_delay():
     """Interpolation averages noise between samples; a likelihood that ignores it prefers such delays."""
     errors = []

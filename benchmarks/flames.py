@@ -242,21 +242,21 @@ def section_networks(_: int) -> None:
     print(f"\none-step flame on 2.5 mm (Case 2), reference {float(own['reference']):.7f} m/s: error of s_L (seconds)")
     for table in (own, others):
         for method in table["method"].values:
-            row = table.sel(method=method)
+            row = table.sel({"method": method})
             cells = [f"{float(e):+.1e} ({float(t):.0f})" for e, t in zip(row["error"], row["seconds"], strict=True)]
             print(f"  {method}: {', '.join(cells)}")
     print("\nCase 1 inverted, T at 10 points, 1 % noise: relative errors (seconds)")
     for seed in range(3):
         table = compare_inversions(imposed_slope(0.46), seed=seed)
         for method in table["method"].values:
-            row = table.sel(method=method)
+            row = table.sel({"method": method})
             cells = [f"{k} {float(row['error'].sel(parameter=k)):+.3f}" for k in table["parameter"].values]
             print(f"  seed {seed}, {method}: {', '.join(cells)} ({float(row['seconds']):.1f} s)")
     for noise in (0.0, 0.01):
         table = case3_inverse_table(40.0, (0,), noise)
         print(f"\nCase 3 inverted, 16 points, noise {noise:g}: errors of E_a and Lambda (seconds, settled)")
         for method in table["method"].values:
-            row = table.sel(method=method, seed=0)
+            row = table.sel({"method": method, "seed": 0})
             e, lam = float(row["E_a error"]), float(row["Lambda error"])
             print(f"  {method}: {e:+.2%} {lam:+.2%} ({float(row['seconds']):.0f} s, {bool(row['solved'] > 0)})")
 

@@ -48,6 +48,10 @@ class Counterflow(NetworkSettings, FlameSettings):
     opposed: str = setting("N2:1", "", "mole amounts of the right stream")
     width: float = setting(0.02, "m", "distance of the nozzles", gt=0, le=1)
     sweep: float = setting(30.0, "1", "raise both mass fluxes up to so many times, until extinction; 1: no sweep", ge=1)
+    network_width: int = setting(16, "", "width of the network of fit", ge=2, le=512)
+    network_depth: int = setting(2, "", "depth of the network of fit", ge=1, le=12)
+    network_points: int = setting(160, "", "points of the equations in fit", ge=20, le=10_000)
+    network_bar: float = setting(2.0, "1", "scaled residual at which fit has converged; noise holds it near 1", gt=0)
     extinction: bool = setting(True, "", "check too that phi 0.5 is extinguished where Cantera finds it so")
 
     @property
@@ -300,7 +304,6 @@ case: Case[Counterflow] = Case(
             "network_points": 80,
             "network_width": 10,
             "network_depth": 2,
-            "network_bar": 1.0,
         },
         "paper": {"points": 501},
     },

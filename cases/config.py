@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CaseConfig",
+    "HostConfig",
     "Settings",
     "config_hash",
     "describe",
@@ -86,6 +87,25 @@ class CaseConfig(Settings):
         kind, _, number = value.partition(":")
         if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or value.endswith(":"):
             raise ValueError("one of cpu, cuda, cuda:N")
+        return value
+
+
+class HostConfig(CaseConfig):
+    """Settings of a case that computes on the processor alone: another device is refused, not ignored.
+
+    Examples
+    --------
+    >>> HostConfig(device="cpu").device
+    'cpu'
+    """
+
+    device: str = setting("cpu", "", "where it computes: cpu, for band matrices are factored there")
+
+    @field_validator("device")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if value != "cpu":
+            raise ValueError("cpu, for this case factors band matrices on the processor")
         return value
 
 

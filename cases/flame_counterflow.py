@@ -48,6 +48,7 @@ class Counterflow(NetworkSettings, FlameSettings):
     opposed: str = setting("N2:1", "", "mole amounts of the right stream")
     width: float = setting(0.02, "m", "distance of the nozzles", gt=0, le=1)
     sweep: float = setting(30.0, "1", "raise both mass fluxes up to so many times, until extinction; 1: no sweep", ge=1)
+    noise: float = setting(0.01, "1", "relative noise of the data of fit", ge=0, le=0.2)
     network_width: int = setting(16, "", "width of the network of fit", ge=2, le=512)
     network_depth: int = setting(2, "", "depth of the network of fit", ge=1, le=12)
     network_points: int = setting(160, "", "points of the equations in fit", ge=20, le=10_000)

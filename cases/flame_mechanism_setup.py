@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import field_validator
 
-from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.config import HostConfig, setting
 
 if TYPE_CHECKING:
     from retrodict.inverse.flames.handles import Handle
@@ -46,7 +46,7 @@ _ATM, _OXIDIZER = 101325.0, "O2:1, N2:3.76"
 _CONCENTRATION = 2e-3
 
 
-class FlameMechanism(CaseConfig):
+class FlameMechanism(HostConfig):
     """Settings of the case.
 
     Examples

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.config import HostConfig, setting
 from retrodict.cases.flame_setup import BUNDLED, mechanism_of, mixtures, source
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = [
 _SHOWN = 4  # species in a figure
 
 
-class NetworkSettings(CaseConfig):
+class NetworkSettings(HostConfig):
     """Settings of the networks that ``fit`` trains.
 
     Examples
@@ -46,10 +46,8 @@ class NetworkSettings(CaseConfig):
     network_points: int = setting(120, "", "points of the equations in fit", ge=20, le=10_000)
     network_width: int = setting(12, "", "width of the networks of fit", ge=2, le=512)
     network_depth: int = setting(3, "", "depth of the networks of fit", ge=1, le=12)
-    network_length: float = setting(2.5e-3, "m", "domain of the free flame of fit", gt=0, le=0.1)
     network_bar: float = setting(1e-3, "1", "scaled residual at which a training by fit has converged", gt=0)
     max_steps: int = setting(200_000, "", "largest number of steps of a fit", ge=1)
-    noise: float = setting(0.01, "1", "relative noise of the counterflow's data", ge=0, le=0.2)
 
 
 def premixed_system(config: Any, where: str) -> FreeFlameSystem:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.config import HostConfig, setting
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +34,7 @@ BUNDLED = "1S_CH4_MP1"
 """The one-step mechanism of CERFACS for methane, which comes with the suite."""
 
 
-class FlameSettings(CaseConfig):
+class FlameSettings(HostConfig):
     """Settings of every case of detailed flames.
 
     Examples

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import field_validator
 
-from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.config import HostConfig, setting
 
 if TYPE_CHECKING:
     from retrodict.inverse.flames.burning_velocities import BurningVelocities, BurningVelocity
@@ -27,7 +27,7 @@ BUNDLED = "flames/chemked_lbv_h2_n2o_bane2011.yaml"
 """Fourteen points of H2/N2O at 20 kPa (Bane et al. 2011)."""
 
 
-class FlameSpeeds(CaseConfig):
+class FlameSpeeds(HostConfig):
     """Settings of the case.
 
     Examples

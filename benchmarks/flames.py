@@ -254,11 +254,12 @@ def section_networks(_: int) -> None:
             print(f"  seed {seed}, {method}: {', '.join(cells)} ({float(row['seconds']):.1f} s)")
     for noise in (0.0, 0.01):
         table = case3_inverse_table(40.0, (0,), noise)
-        print(f"\nCase 3 inverted, 16 points, noise {noise:g}: errors of E_a and Lambda (seconds, settled)")
+        print(f"\nCase 3 inverted, 16 points, noise {noise:g}: errors of E_a and Lambda (seconds)")
         for method in table["method"].values:
             row = table.sel({"method": method, "seed": 0})
             e, lam = float(row["E_a error"]), float(row["Lambda error"])
-            print(f"  {method}: {e:+.2%} {lam:+.2%} ({float(row['seconds']):.0f} s, {bool(row['solved'] > 0)})")
+            lost = "" if float(row["solved"]) else ", failed"
+            print(f"  {method}: {e:+.2%} {lam:+.2%} ({float(row['seconds']):.0f} s{lost})")
 
 
 SECTIONS = {

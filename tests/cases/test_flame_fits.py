@@ -23,7 +23,7 @@ SMOKE = {"points": 60, "limit": 2, "strongest": 3}
 
 @pytest.mark.slow
 def test_the_truth_is_inside_the_joint_region_of_a_few_draws() -> None:
-    config = FlameMechanism(points=80, draws=12)
+    config = FlameMechanism(points=80, draws=6)
     verdicts = {c.name: judge(c) for c in checks(config, Seeds(0))}
     assert {n: v.note for n, v in verdicts.items() if not v.passed} == {}
 

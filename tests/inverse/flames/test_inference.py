@@ -146,9 +146,9 @@ def test_the_ensemble_agrees_with_gauss_newton(flame_at, four):
     problem = flame_problem(model, observed(model, truth, seed=3), prior)
     result = estimate(problem)
     laplace = flame_posterior(problem, problem.space.from_dataset(result.data))
-    members = iterate(EnsembleSmoother(GaussianEnsemble.of(problem), 150, seed=1), 9).data
+    members = iterate(EnsembleSmoother(GaussianEnsemble.of(problem), 100, seed=1), 9).data
     sample = np.stack([members[f"{k}_members"].values for k in model.domain])
     std = laplace["std"].values
-    # 150 members: the mean scatters by 0.08 deviations, the deviation by 6 %; the rest is curvature
+    # 100 members: the mean scatters by 0.1 deviations, the deviation by 7 %; the rest is curvature
     assert np.all(np.abs(sample.mean(axis=1) - laplace["estimate"].values) < 0.35 * std)
     assert np.all(np.abs(sample.std(axis=1, ddof=1) / std - 1) < 0.25)

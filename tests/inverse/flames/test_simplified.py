@@ -34,7 +34,7 @@ def test_pulls_over_noise_draws_are_of_order_one():
     from retrodict.inverse.posterior import posterior
 
     pulls = []
-    for seed in range(12):
+    for seed in range(8):
         problem = profile_problem(START, measured(TRUTH, np.random.default_rng(seed)), TRUTH)
         found = iterate(solver_for(problem), 40)
         at = {k: found.data[k].values for k in problem.space}
@@ -45,7 +45,7 @@ def test_pulls_over_noise_draws_are_of_order_one():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0])
 def test_a_network_agrees_with_gauss_newton_on_the_same_data(seed):
     table = compare_inversions(TRUTH, seed=seed)
     newton, network = table["estimate"].values

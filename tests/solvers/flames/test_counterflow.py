@@ -79,7 +79,7 @@ def test_extinction_lies_where_cantera_finds_it() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phi", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("phi", [0.5, 1.0])
 def test_hydrogen_against_nitrogen_burns(phi: float) -> None:
     mech = load_mechanism("h2o2.yaml")
     left, right = mech.composition("H2", "O2:1, N2:3.76", phi).numpy(), mech.mass_fractions("N2:1").numpy()

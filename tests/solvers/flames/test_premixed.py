@@ -46,7 +46,7 @@ def test_one_step_on_cantera_s_grid() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "fuel", "phi"),
-    [*(("h2o2.yaml", "H2", p) for p in (0.6, 1.0, 2.0)), *(("gri30.yaml", "CH4", p) for p in (0.8, 1.0, 1.2))],
+    [*(("h2o2.yaml", "H2", p) for p in (0.6, 1.0, 2.0)), ("gri30.yaml", "CH4", 1.0)],
 )
 def test_detailed_mechanisms_on_cantera_s_grid(file: str, fuel: str, phi: float) -> None:
     ours, theirs = same_nodes(file, fuel, phi, 161)

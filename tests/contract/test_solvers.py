@@ -136,7 +136,7 @@ TABLE |= {
 
 
 # the same solvers as other cases, on problems that take seconds a step
-HEAVY = ("case/motion-calibration", "case/flame-speeds")
+HEAVY = ("case/motion-calibration", "case/flame-speeds", "case/flame-mechanism", "case/flame-simplified")
 
 
 @pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in TABLE])

@@ -303,6 +303,7 @@ def values_under_right_checksums(rng):
     return {"a.parquet": FILES.parquet(columns), "a.tfrecord": FILES.frame(broken)}
 
 
+@pytest.mark.slow
 def test_damage_from_before_the_checksum_never_leaks_another_exception(tmp_path):
     rng = np.random.default_rng(5)
     refused = dict.fromkeys(("a.parquet", "a.tfrecord"), 0)

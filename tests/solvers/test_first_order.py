@@ -353,8 +353,9 @@ def test_an_objective_without_a_gradient_is_refused(method):
 
 
 def test_a_basis_follows_the_eigenvectors():
-    g = RNG.standard_normal((5, 3))
-    factors, square = Factors.first(RNG.standard_normal((5, 3)), 10), np.ones((5, 3))
+    rng = np.random.default_rng(4)  # its own: how fast the basis turns depends on the gap of the eigenvalues
+    g = rng.standard_normal((5, 3))
+    factors, square = Factors.first(rng.standard_normal((5, 3)), 10), np.ones((5, 3))
     for _ in range(60):
         factors, square = factors.learn(g, 0.5).turn(square)
     left = factors.right_basis.T @ factors.right @ factors.right_basis

@@ -35,6 +35,7 @@ def drive(seed, fine=50):
     return noisy, np.array(means)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_inputs_come_back_within_their_intervals(seed):
     samples, truth = drive(seed)

@@ -453,6 +453,7 @@ def test_a_seed_means_a_run_and_another_seed_another() -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "l-bfgs", "adam+l-bfgs"])
 def test_the_time_limit_is_respected(optimizer: str) -> None:
     load()

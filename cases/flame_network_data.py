@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.cases.data import bundled
 from retrodict.physics.flames.mechanism import Mechanism, load_mechanism
 from retrodict.physics.flames.mixture import GAS_CONSTANT
 from retrodict.physics.flames.systems import CounterflowSystem, FreeFlameSystem
@@ -19,6 +19,7 @@ __all__ = ["CounterflowData", "counterflow_data", "free_flame", "one_step"]
 
 Floats = NDArray[np.float64]
 _AIR = "O2:1, N2:3.76"
+_ONE_STEP = "flames/1S_CH4_MP1.yaml"
 
 
 def one_step() -> Mechanism:
@@ -29,9 +30,7 @@ def one_step() -> Mechanism:
     >>> one_step().species
     ('O2', 'H2O', 'CH4', 'CO2', 'N2')
     """
-    path = resources.files("retrodict.cases") / "reference_data" / "flames" / "1S_CH4_MP1.yaml"
-    with resources.as_file(path) as file:
-        return load_mechanism(file)
+    return load_mechanism(bundled(_ONE_STEP))
 
 
 def free_flame(
@@ -118,21 +117,19 @@ def counterflow_data(noise: float = 0.0, seed: int = 0, phi: float = 0.8, count:
     """
     from retrodict.solvers.reference.cantera_flames import counterflow_premixed
 
-    path = resources.files("retrodict.cases") / "reference_data" / "flames" / "1S_CH4_MP1.yaml"
-    with resources.as_file(path) as file:
-        true = counterflow_premixed(
-            file,
-            "CH4",
-            _AIR,
-            phi,
-            width=0.02,
-            mdot_u=1.0,
-            mdot_b=1.0,
-            T_b=300.0,
-            burnt="N2:1",
-            grid=101,
-            refine=(3, 0.05, 0.05, 0.01),
-        )
+    true = counterflow_premixed(
+        bundled(_ONE_STEP),
+        "CH4",
+        _AIR,
+        phi,
+        width=0.02,
+        mdot_u=1.0,
+        mdot_b=1.0,
+        T_b=300.0,
+        burnt="N2:1",
+        grid=101,
+        refine=(3, 0.05, 0.05, 0.01),
+    )
     mechanism, x, rng = one_step(), np.linspace(0, 0.02, count), Seeds(seed).stream("noise")
     profiles = {k: np.asarray(true[k]) for k in ("u", "V", "T")}
     profiles |= {k: np.asarray(true["Y"].sel(species=k)) for k in mechanism.species}

@@ -27,6 +27,7 @@ from retrodict.solvers.flames.grid import equidistributed
 from retrodict.solvers.flames.model import FlameModel
 from retrodict.solvers.flames.networks import FlameTrainer
 from retrodict.solvers.flames.plans import inverse_trainer
+from retrodict.solvers.flames.refinement import solved_on
 from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.iterate import iterate
@@ -207,11 +208,8 @@ def _placed_anew(flame: FlameSolution) -> FlameSolution:
     if flame.status is not Status.CONVERGED:
         return flame
     nodes = flame.equations.x.numpy()
-    x = torch.as_tensor(equidistributed(nodes, flame.U, nodes.size))
-    equations, U = flame.equations.on(x, torch.as_tensor(flame.U), "central")
-    ended = solve_steady(FlameSystem(equations, flame.params), U.numpy(), flame.z)
-    status = Status.FAILED if ended.U[:, 2].max() < 800 else ended.status
-    return replace(flame, equations=equations, U=ended.U, z=ended.z, status=status, reason=ended.reason)
+    placed = solved_on(flame, equidistributed(nodes, flame.U, nodes.size))
+    return replace(placed, status=Status.FAILED) if placed.U[:, 2].max() < 800 else placed
 
 
 def case3_inverse_table(

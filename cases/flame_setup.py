@@ -117,6 +117,7 @@ def mixtures(config: FlameSettings, T: float) -> Floats:
     (2, 5)
     """
     from retrodict.physics.errors import ConfigError, DataError, expected
+    from retrodict.solvers.flames.conditions import RISE
     from retrodict.solvers.flames.premixed import burnt
 
     mech, found = mechanism_of(source(config)), []
@@ -126,7 +127,7 @@ def mixtures(config: FlameSettings, T: float) -> Floats:
         except DataError as error:
             raise ConfigError(f"mixture: {error}") from error
         hot, _ = burnt(mech, T, config.p, Y)
-        if hot < T + 300:
+        if hot < T + RISE:
             got = f"an equilibrium of {hot:.0f} K from {T:.0f} K"
             raise ConfigError(expected(f"phi = {phi:g}", got, "a mixture that can burn"))
         found.append(Y)

@@ -21,13 +21,12 @@ from retrodict.physics.flames.mechanism import Mechanism
 from retrodict.physics.model import Operator
 from retrodict.physics.spaces import Array, Space, Tree, Var
 from retrodict.solvers.base import Status
+from retrodict.solvers.flames.conditions import RISE
 from retrodict.solvers.flames.premixed import FreeFlame, burnt
 from retrodict.solvers.flames.solution import FlameSolution
 
 __all__ = ["JointFlames"]
 
-# unburnt gas must get this much hotter in equilibrium for a flame to be looked for, K
-_RISE = 300.0
 _KEPT = 2
 
 
@@ -103,7 +102,7 @@ class JointFlames:
         unique = {id(flame): (name, flame) for name, flame in reversed(list(self.flames.items()))}
         for name, flame in reversed(unique.values()):
             hot = burnt(self.mechanism, flame.T_in, flame.p, np.asarray(flame.Y_in))[0]
-            if hot < flame.T_in + _RISE:
+            if hot < flame.T_in + RISE:
                 got = f"equilibrium at {hot:.0f} K from {flame.T_in:.0f} K"
                 raise DataError(expected(f"flame {name!r}", got, "a mixture that can burn"))
         start = replace(self.mechanism, parameters=moved(self.mechanism, self.handles, at))

@@ -7,6 +7,7 @@ Source: normalisation of Wu et al. (2025), Combustion and Flame, 113964.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -45,7 +46,7 @@ def _value_at(value: float, at: Coords) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ThinLayer:
+class ThinLayer(ABC):
     """What flames share: a mechanism on a line and scaled fields; `scales`, `width` and `ends` are those of a flame.
 
     Parameters
@@ -57,19 +58,19 @@ class ThinLayer:
     mechanism: Mechanism
 
     @property
+    @abstractmethod
     def scales(self) -> dict[str, float]:
         """Factor from SI units to scaled ones, by field."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def width(self) -> float:
         """Length of the domain, m."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ends(self) -> tuple[dict[str, float], dict[str, float]]:
         """Values of the fields at the lower and the upper end, SI."""
-        raise NotImplementedError
 
     @property
     def slope(self) -> float:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.flames.counterflow import CounterflowEquations
 from retrodict.physics.flames.equations import Params
 from retrodict.physics.flames.finite_volume import Scheme
@@ -22,6 +21,7 @@ from retrodict.physics.flames.mechanism import Mechanism
 from retrodict.physics.flames.mixture import GAS_CONSTANT, concentrations, density
 from retrodict.physics.flames.thermo import enthalpy
 from retrodict.solvers.base import Status
+from retrodict.solvers.flames.conditions import check_conditions, conditions
 from retrodict.solvers.flames.premixed import burnt
 from retrodict.solvers.flames.refinement import Progress, refined
 from retrodict.solvers.flames.solution import FlameSolution
@@ -86,19 +86,7 @@ class CounterflowPremixedFlame:
     scheme: Scheme = "central"
 
     def __post_init__(self) -> None:
-        where = type(self).__name__
-        for name in ("m_u", "m_b", "T_u", "T_b", "p", "width"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise SpaceError(expected(f"{where}.{name}", getattr(self, name), "a positive number in SI units"))
-        for name in ("Y_u", "Y_b"):
-            Y = np.asarray(getattr(self, name), dtype=float)
-            if Y.shape != (self.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
-                raise SpaceError(expected(f"{where}.{name}", Y, f"{self.mechanism.K} mass fractions with sum 1"))
-            object.__setattr__(self, name, Y)  # a tensor may have come
-        if self.scheme not in ("central", "upwind"):
-            raise SpaceError(expected(f"{where}.scheme", self.scheme, "'central' or 'upwind'"))
-        if self.points < 20:
-            raise SpaceError(expected(f"{where}.points", self.points, "at least 20"))
+        check_conditions(self, ("m_u", "m_b", "T_u", "T_b", "p", "width"), ("Y_u", "Y_b"))
 
     def solve(self, progress: Progress | None = None) -> FlameSolution:
         """Return the flame; failure and extinction are a status with a reason.
@@ -149,8 +137,7 @@ class CounterflowPremixedFlame:
     def params(self) -> Params:
         """Return the parameters of the mechanism and the conditions."""
         names = ("p", "T_u", "T_b", "m_u", "m_b", "Y_u", "Y_b")
-        given = {k: torch.as_tensor(np.asarray(getattr(self, k), dtype=float)) for k in names}
-        return {**self.mechanism.tensors(), **given}
+        return {**self.mechanism.tensors(), **conditions(self, names)}
 
     def _start(self, n: int, front: float) -> tuple[Floats, Floats, float]:
         """Return a hot pocket of burnt gas before the stagnation plane of an even flow, its nodes, and ``Lambda``."""

@@ -7,16 +7,16 @@ grids must be nested: how the error changes between grids placed anew follows no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from retrodict.physics.errors import SolverError, SpaceError, expected
 from retrodict.solvers.base import Status
 from retrodict.solvers.flames.grid import halved
+from retrodict.solvers.flames.refinement import solved_on
 from retrodict.solvers.flames.solution import FlameSolution
-from retrodict.solvers.flames.system import FlameSystem
-from retrodict.solvers.newton import NewtonSettings, solve_steady
+from retrodict.solvers.newton import NewtonSettings
 
 __all__ = ["Extrapolation", "extrapolated", "on_halved"]
 
@@ -79,10 +79,7 @@ def on_halved(solved: FlameSolution) -> FlameSolution:
     """
     if solved.status is not Status.CONVERGED:
         raise SolverError(expected("on_halved", f"{solved.status.value}: {solved.reason}", "a converged flame"))
-    x = torch.as_tensor(halved(solved.equations.x.numpy()))
-    equations, state = solved.equations.on(x, torch.as_tensor(solved.U), solved.equations.scheme)
-    ended = solve_steady(FlameSystem(equations, solved.params), state.numpy(), solved.z, _SETTINGS)
-    return replace(solved, equations=equations, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)
+    return solved_on(solved, halved(solved.equations.x.numpy()), _SETTINGS)
 
 
 def extrapolated(solved: FlameSolution, observable: str = "s_L", finer: FlameSolution | None = None) -> Extrapolation:

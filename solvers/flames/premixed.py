@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from retrodict.physics.errors import SpaceError, expected
-from retrodict.physics.flames.equations import Params
 from retrodict.physics.flames.finite_volume import Scheme
 from retrodict.physics.flames.mechanism import Mechanism
+from retrodict.physics.flames.mixture import density
 from retrodict.physics.flames.premixed import Anchor, PremixedEquations
 from retrodict.solvers.base import Status
+from retrodict.solvers.flames.conditions import RISE, check_conditions, conditions
 from retrodict.solvers.flames.refinement import Progress, refined
 from retrodict.solvers.flames.solution import FlameSolution
 
@@ -70,12 +71,12 @@ class FreeFlame:
     scheme: Scheme = "central"
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_conditions(self, ("T_in", "p", "width"), ("Y_in",))
 
     def solve(self, progress: Progress | None = None) -> FlameSolution:
         """Return the flame; failure is a status with a reason."""
         T_b, Y_b = burnt(self.mechanism, self.T_in, self.p, self.Y_in)
-        if T_b < self.T_in + 300:
+        if T_b < self.T_in + RISE:
             where = "FreeFlame: equilibrium of the mixture"
             raise SpaceError(expected(where, f"{T_b:.0f} K from {self.T_in:.0f} K", "a mixture that can burn"))
         solved = self._solve(self.width, T_b, Y_b, progress)
@@ -90,10 +91,10 @@ class FreeFlame:
         U = np.concatenate([[self.T_in], self.Y_in]) * (1 - ramp) + np.concatenate([[T_b], Y_b]) * ramp
         at = int(np.argmin(np.abs(ramp[:, 0] - 0.4)))
         anchor = Anchor(float(x[at]), float(U[at, 0]))
-        params = {**self.mechanism.tensors(), **_conditions(self)}
+        params = {**self.mechanism.tensors(), **conditions(self, ("T_in", "p", "Y_in"))}
         start = PremixedEquations(self.mechanism, torch.as_tensor(x), "upwind", anchor)
-        density = self.p / (8314.46 * self.T_in * float(np.sum(self.Y_in / self.mechanism.weights.numpy())))
-        return refined(start, params, U, np.array([0.5 * density]), self.points, self.scheme, progress)
+        rho = density(self.mechanism, params["T_in"][None], params["p"], params["Y_in"][None]).numpy()
+        return refined(start, params, U, 0.5 * rho, self.points, self.scheme, progress)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class BurnerFlame:
     scheme: Scheme = "central"
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_conditions(self, ("T_in", "p", "width"), ("Y_in",))
         if not 0 < self.m < np.inf:
             raise SpaceError(expected("BurnerFlame.m", self.m, "a positive mass flux in kg/m2/s"))
 
@@ -153,7 +154,7 @@ class BurnerFlame:
         x = self.width * np.linspace(0, 1, 25) ** 2
         ramp = np.clip(x / (0.2 * self.width), 0, 1)[:, None]
         U = np.concatenate([[self.T_in], self.Y_in]) * (1 - ramp) + np.concatenate([[T_b], Y_b]) * ramp
-        params = {**self.mechanism.tensors(), **_conditions(self), "m": torch.tensor(self.m, dtype=torch.float64)}
+        params = {**self.mechanism.tensors(), **conditions(self, ("T_in", "p", "Y_in", "m"))}
         start = PremixedEquations(self.mechanism, torch.as_tensor(x), "upwind")
         return refined(start, params, U, np.zeros(0), self.points, self.scheme, progress)
 
@@ -179,23 +180,3 @@ def _ramp(width: float) -> tuple[Floats, Floats]:
     """Return coarse nodes and the share of burnt gas on them, (n,) and (n, 1)."""
     x = width * np.concatenate([np.linspace(0, 0.25, 6)[:-1], np.linspace(0.25, 0.5, 16), np.linspace(0.5, 1, 8)[1:]])
     return x, np.clip((x / width - 0.3) / 0.15, 0, 1)[:, None]
-
-
-def _conditions(flame: FreeFlame | BurnerFlame) -> Params:
-    given = {"T_in": flame.T_in, "p": flame.p, "Y_in": flame.Y_in}
-    return {k: torch.as_tensor(np.asarray(v, dtype=float)) for k, v in given.items()}
-
-
-def _check(flame: FreeFlame | BurnerFlame) -> None:
-    where = type(flame).__name__
-    for name in ("T_in", "p", "width"):
-        if not 0 < getattr(flame, name) < np.inf:
-            raise SpaceError(expected(f"{where}.{name}", getattr(flame, name), "a positive number in SI units"))
-    if flame.points < 20:
-        raise SpaceError(expected(f"{where}.points", flame.points, "at least 20"))
-    Y = np.asarray(flame.Y_in, dtype=float)
-    if Y.shape != (flame.mechanism.K,) or not np.all(Y >= 0) or abs(Y.sum() - 1) > 1e-6:
-        raise SpaceError(expected(f"{where}.Y_in", Y, f"{flame.mechanism.K} mass fractions with sum 1"))
-    object.__setattr__(flame, "Y_in", Y)  # a tensor may have come
-    if flame.scheme not in ("central", "upwind"):
-        raise SpaceError(expected(f"{where}.scheme", flame.scheme, "'central' or 'upwind'"))

@@ -7,6 +7,7 @@ where it is steep, and solving again walks it to its true thickness; the last gr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.newton import NewtonSettings, Steady, solve_steady
 
-__all__ = ["Progress", "refined"]
+__all__ = ["Progress", "refined", "solved_on"]
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -81,6 +82,28 @@ def refined(
         if ended.status is not Status.CONVERGED:
             return _solution(equations, params, ended, steps, f"on {nodes} nodes: {ended.reason}")
     return _solution(equations, params, ended, steps, ended.reason)
+
+
+def solved_on(solved: FlameSolution, x: Floats, settings: NewtonSettings | None = None) -> FlameSolution:
+    """Solve a flame again, with its scheme and parameters, on other nodes.
+
+    Parameters
+    ----------
+    solved : FlameSolution
+        Where the solve begins.
+    x : ndarray, shape (n,)
+        Nodes, m.
+    settings : NewtonSettings, optional
+        Tolerances and numbers of steps.
+
+    Returns
+    -------
+    FlameSolution
+        Failure is a status with a reason; steps taken before are kept.
+    """
+    equations, state = solved.equations.on(torch.as_tensor(x), torch.as_tensor(solved.U), solved.equations.scheme)
+    ended = solve_steady(FlameSystem(equations, solved.params), state.numpy(), solved.z, settings)
+    return replace(solved, equations=equations, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)
 
 
 def _solution(

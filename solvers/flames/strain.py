@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
 from retrodict.physics.errors import SolverError, expected
 from retrodict.solvers.flames.grid import equidistributed
-from retrodict.solvers.flames.refinement import Progress
+from retrodict.solvers.flames.refinement import Progress, solved_on
 from retrodict.solvers.flames.solution import FlameSolution
 from retrodict.solvers.flames.system import FlameSystem
 from retrodict.solvers.newton import NewtonSettings, solve_steady
@@ -85,6 +82,8 @@ def raised(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import torch
     >>> from retrodict.physics.flames.mechanism import load_mechanism
     >>> from retrodict.physics.flames.counterflow import CounterflowEquations
     >>> from retrodict.solvers.base import Status
@@ -168,8 +167,4 @@ def _final(flame: CounterflowPremixedFlame, last: Strained) -> FlameSolution:
 
 
 def _regridded(solved: FlameSolution, nodes: int, settings: NewtonSettings) -> FlameSolution:
-    x = equidistributed(solved.equations.x.numpy(), solved.U, nodes)
-    scheme = solved.equations.scheme
-    equations, state = solved.equations.on(torch.as_tensor(x), torch.as_tensor(solved.U), scheme)
-    ended = solve_steady(FlameSystem(equations, solved.params), np.asarray(state.numpy()), solved.z, settings)
-    return replace(solved, equations=equations, U=ended.U, z=ended.z, status=ended.status, reason=ended.reason)
+    return solved_on(solved, equidistributed(solved.equations.x.numpy(), solved.U, nodes), settings)

@@ -1,0 +1,1 @@
+"""Inverse problems of radio interferometry: calibration, images and their uncertainty."""

@@ -1,0 +1,1 @@
+"""Radio interferometry: arrays, visibilities, direction-dependent gains, images and the formats of the field."""

@@ -1,0 +1,1 @@
+"""Calibration and imaging methods of radio interferometry."""

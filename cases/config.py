@@ -99,13 +99,13 @@ class HostConfig(CaseConfig):
     'cpu'
     """
 
-    device: str = setting("cpu", "", "where it computes: cpu, for band matrices are factored there")
+    device: str = setting("cpu", "", "where it computes: cpu")
 
     @field_validator("device")
     @classmethod
     def _host(cls, value: str) -> str:
         if value != "cpu":
-            raise ValueError("cpu, for this case factors band matrices on the processor")
+            raise ValueError("cpu, for this case computes on the processor alone")
         return value
 
 

@@ -25,7 +25,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Complexes = NDArray[np.complex128]
 Edge = tuple[int, int]
-Loops = list[tuple[list[Edge], list[int], tuple[int, ...]]]
+Loop = tuple[list[Edge], list[int], tuple[int, ...]]
+Loops = list[Loop]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,8 @@ class Closures:
 
         Examples
         --------
-        >>> one = Closures("amplitude", np.array([[0, 1, 2, 3]]), np.array([[1.0, 1, -1, -1]]), np.zeros((1, 4), int), 4)
+        >>> signs = np.array([[1.0, 1, -1, -1]])
+        >>> one = Closures("amplitude", np.array([[0, 1, 2, 3]]), signs, np.zeros((1, 4), int), 4)
         >>> one.pull_back(np.full(4, 2.0 + 0j), np.ones(1))
         array([ 0.5+0.j,  0.5+0.j, -0.5-0.j, -0.5-0.j])
         """
@@ -145,8 +147,8 @@ def closure_phases(vis: Visibilities, *, minimal: bool = True) -> Closures:
     vis : Visibilities
         Usable rows: no flags, no autocorrelations, nothing exactly zero; baselines in either order.
     minimal : bool, optional
-        An independent set, ``(n - 1) (n - 2) / 2`` of ``n`` antennas that all see each other: first the triangles with the
-        antenna of the best signal to noise; or all triangles.
+        An independent set, ``(n - 1) (n - 2) / 2`` of ``n`` antennas that all see each other: first the triangles with
+        the antenna of the best signal to noise; or all triangles.
 
     Returns
     -------
@@ -177,8 +179,8 @@ def closure_amplitudes(vis: Visibilities, *, minimal: bool = True) -> Closures:
     vis : Visibilities
         As in `closure_phases`.
     minimal : bool, optional
-        An independent set, ``n (n - 3) / 2`` of ``n`` antennas that all see each other; or all three quadrangles of every
-        four antennas.
+        An independent set, ``n (n - 3) / 2`` of ``n`` antennas that all see each other; or all three quadrangles of
+        every four antennas.
 
     Returns
     -------
@@ -201,19 +203,19 @@ def closure_amplitudes(vis: Visibilities, *, minimal: bool = True) -> Closures:
     return _build(vis, "amplitude", _quadrangles, 4, minimal)
 
 
-def _triangles(antennas: list[int]) -> Iterator[tuple[list[Edge], list[int], tuple[int, ...]]]:
+def _triangles(antennas: list[int]) -> Iterator[Loop]:
     for a, b, c in combinations(antennas, 3):
         yield [(a, b), (b, c), (c, a)], [1, 1, 1], (a, b, c)
 
 
-def _quadrangles(antennas: list[int]) -> Iterator[tuple[list[Edge], list[int], tuple[int, ...]]]:
+def _quadrangles(antennas: list[int]) -> Iterator[Loop]:
     for one in combinations(antennas, 4):
         for a, b, c, d in (one, (one[0], one[1], one[3], one[2]), (one[0], one[2], one[3], one[1])):
             yield [(a, b), (c, d), (a, c), (b, d)], [1, 1, -1, -1], (a, b, c, d)
 
 
 def _build(
-    vis: Visibilities, kind: str, loops: Callable[[list[int]], Iterator[object]], k: int, minimal: bool
+    vis: Visibilities, kind: str, loops: Callable[[list[int]], Iterator[Loop]], k: int, minimal: bool
 ) -> Closures:
     bad = vis.flag | (vis.antenna1 == vis.antenna2) | (vis.weight == 0) | (vis.data == 0)
     if bad.any():
@@ -238,7 +240,9 @@ def _build(
         if pattern not in known:
             known[pattern] = _independent(pattern, rank, loops, minimal)
         for sides, coefficients, names in known[pattern]:
-            turned = [c if side in edges or kind == "amplitude" else -c for side, c in zip(sides, coefficients)]
+            turned = [
+                c if side in edges or kind == "amplitude" else -c for side, c in zip(sides, coefficients, strict=True)
+            ]
             rows.append([both[side] for side in sides])
             signs.append(turned)
             corners.append(names)
@@ -253,20 +257,20 @@ def _build(
 
 
 def _independent(
-    pattern: tuple[Edge, ...], rank: Ints, loops: Callable[[list[int]], Iterator[object]], minimal: bool
+    pattern: tuple[Edge, ...], rank: Ints, loops: Callable[[list[int]], Iterator[Loop]], minimal: bool
 ) -> Loops:
     """Return the loops of a set of baselines; of a minimal set, those that add to the rank."""
     antennas = sorted({a for edge in pattern for a in edge}, key=lambda a: int(rank[a]))
     index = {edge: i for i, edge in enumerate(pattern)}
     found, basis = [], np.zeros((0, len(pattern)))
     for sides, coefficients, names in loops(antennas):
-        if not all(tuple(sorted(side)) in index for side in sides):
+        if not all((min(side), max(side)) in index for side in sides):
             continue
         if minimal:
             row = np.zeros(len(pattern))
-            for side, c in zip(sides, coefficients):
+            for side, c in zip(sides, coefficients, strict=True):
                 turned = -1 if len(sides) == 3 and side[0] > side[1] else 1
-                row[index[tuple(sorted(side))]] += c * turned
+                row[index[min(side), max(side)]] += c * turned
             rest = row - basis.T @ (basis @ row)
             if np.linalg.norm(rest) < 1e-6:
                 continue

@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 Complexes = NDArray[np.complex128]
 
 WIDTH = 6
-"""Cells that a gridding kernel spans: 6 at an oversampling of 2 is accurate to about 1e-6."""
+"""Cells that a gridding kernel spans: 6 at an oversampling of 2 is accurate to some 5e-6, 8 to 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -368,8 +368,8 @@ def exact_cube(image: Floats, uv: Floats, kernels: Kernels, accuracy: float = 1e
 
 
 def _beta(width: int) -> float:
-    """Shape of a Kaiser-Bessel kernel of least aliasing at an oversampling of 2 (Beatty et al. 2005)."""
-    return float(np.pi * np.sqrt((0.75 * width) ** 2 - 0.8))
+    """Shape of the Kaiser-Bessel kernel: of least error for images that fill the field, found by trial."""
+    return 2.3 * width
 
 
 def _kaiser_bessel(offset: Floats, width: int) -> Floats:

@@ -145,7 +145,9 @@ def _kinds(path: Path, about: MSDescription, field: int | None, window: int | No
     kinds = tuple(sorted(k for f, k in about.described if f == chosen and about.data_descriptions[k][0] == spectral))
     setups = {about.polarisations[about.data_descriptions[k][1]] for k in kinds}
     if len(setups) > 1:
-        raise DataError(expected(f"{path}: window {spectral}", f"correlations {sorted(setups)}", "the same in all rows"))
+        raise DataError(
+            expected(f"{path}: window {spectral}", f"correlations {sorted(setups)}", "the same in all rows")
+        )
     return chosen, kinds
 
 

@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.measurement_set_samples import MainRows, main_rows
-from retrodict.physics.radio.measurement_set_tables import BLOCK, CORRELATIONS, open_table
+from retrodict.physics.radio.measurement_set_subtables import subtables
+from retrodict.physics.radio.measurement_set_tables import BLOCK, open_table
 from retrodict.physics.radio.visibilities import Visibilities
 
 __all__ = ["MeasurementSetWriter", "add_column", "write_measurement_set"]
 
 Floats = NDArray[np.float64]
 
-_CODES = {name: code for code, name in CORRELATIONS.items()}
 _FEEDS = (("I",), ("XX", "YY"), ("RR", "LL"), ("XX",), ("YY",), ("RR",), ("LL",))
 _TILE = 1 << 20  # bytes
 
@@ -207,7 +207,8 @@ class MeasurementSetWriter:
         self._main = default_ms(str(self._inside), maketabdesc(described), managers)
         for name in ("DATA", *self.columns):
             self._main.putcolkeyword(name, "UNIT", "Jy")
-        for name, columns in self._tables().items():
+        width = np.full(self.frequency.size, self.width)
+        for name, columns in subtables(self.like, self.frequency, width, self.dish_diameter).items():
             count = len(next(iter(columns.values())))
             with open_table(self._inside, name, write=True) as table:
                 table.addrows(count)
@@ -219,52 +220,107 @@ class MeasurementSetWriter:
     def _inside(self) -> Path:
         return Path(self._folder) / self.path.name
 
-    def _tables(self) -> dict[str, dict[str, Sequence[Any] | NDArray[Any]]]:
-        """Return the small tables, each column with one entry for each row."""
-        like, count, channels = self.like, len(self.like.antennas), self.frequency.size
-        width = np.full(channels, self.width)
-        hands = sorted({hand for name in like.feeds for hand in name} - {"I"}, key="XYRL".index)
-        letters = {"I": ["X", "Y"], "X": ["X", "Y"], "Y": ["X", "Y"], "R": ["R", "L"], "L": ["R", "L"]}
-        position = like.positions if len(like.positions) else np.zeros((count, 3))
-        direction = np.reshape(like.centre, (1, 1, 2))
-        product = [[k, k] for k in range(len(like.feeds))]
-        return {
-            "ANTENNA": {
-                "NAME": like.antennas,
-                "STATION": like.antennas,
-                "POSITION": position,
-                "OFFSET": np.zeros((count, 3)),
-                "TYPE": ["GROUND-BASED"] * count,
-                "MOUNT": ["ALT-AZ"] * count,
-                "DISH_DIAMETER": [self.dish_diameter] * count,
-            },
-            "FEED": {
-                "ANTENNA_ID": range(count),
-                "NUM_RECEPTORS": [2] * count,
-                "POLARIZATION_TYPE": [letters[hands[0] if hands else "I"]] * count,
-                "POL_RESPONSE": [np.eye(2, dtype=np.complex64)] * count,
-                "BEAM_OFFSET": np.zeros((count, 2, 2)),
-                "RECEPTOR_ANGLE": np.zeros((count, 2)),
-                "POSITION": np.zeros((count, 3)),
-                "BEAM_ID": [-1] * count,
-                "SPECTRAL_WINDOW_ID": [-1] * count,
-            },
-            "FIELD": {"NAME": ["target"], "DELAY_DIR": direction, "PHASE_DIR": direction, "REFERENCE_DIR": direction},
-            "POLARIZATION": {
-                "NUM_CORR": [len(like.feeds)],
-                "CORR_TYPE": [np.array([_CODES[name] for name in like.feeds], np.int32)],
-                "CORR_PRODUCT": [np.array(product, np.int32)],
-            },
-            "DATA_DESCRIPTION": {"SPECTRAL_WINDOW_ID": [0], "POLARIZATION_ID": [0]},
-            "OBSERVATION": {"TELESCOPE_NAME": [like.telescope], "TIME_RANGE": np.zeros((1, 2))},
-            "SPECTRAL_WINDOW": {
-                "NAME": ["window"],
-                "NUM_CHAN": [channels],
-                "CHAN_FREQ": [self.frequency],
-                **{name: [width] for name in ("CHAN_WIDTH", "EFFECTIVE_BW", "RESOLUTION")},
-                "REF_FREQUENCY": [self.frequency[channels // 2]],
-                "TOTAL_BANDWIDTH": [width.sum()],
-                "MEAS_FREQ_REF": [5],
-                "NET_SIDEBAND": [1],
-            },
-        }
+    def _finish(self) -> None:
+        if not self.rows:
+            raise DataError(expected(str(self.path), "no rows", "at least one row to write"))
+        with open_table(self._inside, "OBSERVATION", write=True) as table:
+            table.putcell("TIME_RANGE", 0, np.array(self._times))
+        if self.path.exists():
+            self.path.rename(Path(self._folder) / "old")
+        self._inside.rename(self.path)
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    if not path.exists():
+        return
+    if not overwrite:
+        raise ConfigError(expected(str(path), "a file or folder that is there", "a new name, or overwrite=True"))
+    if not (path / "table.dat").is_file():
+        raise ConfigError(expected(str(path), "something else than a table", "a MeasurementSet to overwrite"))
+
+
+def write_measurement_set(
+    path: str | Path,
+    vis: Visibilities,
+    *,
+    model: ArrayLike | None = None,
+    corrected: ArrayLike | None = None,
+    dish_diameter: float = 25.0,
+    overwrite: bool = False,
+) -> None:
+    """Write visibilities as a MeasurementSet, version 2.
+
+    `read_measurement_set` returns the same numbers if data and weights are of single precision, and the same order if
+    rows come as (row, channel, feed); samples that make a row complete come back flagged.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the set shall be.
+    vis : Visibilities
+        The samples.
+    model, corrected : array_like, shape (row,), optional
+        The columns ``MODEL_DATA`` and ``CORRECTED_DATA``.
+    dish_diameter : float, optional
+        Of every antenna [m].
+    overwrite : bool, optional
+        Whether a MeasurementSet that is there already gives way.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As for `MeasurementSetWriter`.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "one.ms"
+    >>> one = Visibilities(np.ones((1, 3)), [1e9], [0.0], [0], [1], [1 + 2j], [1.0], [False])
+    >>> write_measurement_set(path, one, model=[1j])
+    >>> path.is_dir()
+    True
+    """
+    more = {"MODEL_DATA": model, "CORRECTED_DATA": corrected}
+    columns = {name: value for name, value in more.items() if value is not None}
+    with MeasurementSetWriter(
+        path, vis, columns=tuple(columns), dish_diameter=dish_diameter, overwrite=overwrite
+    ) as writer:
+        writer.append(vis, **columns)
+
+
+def add_column(path: Path, column: str) -> None:
+    """Add a column of visibilities: a copy of ``DATA`` for ``CORRECTED_DATA``, else zero.
+
+    Parameters
+    ----------
+    path : Path
+        Of a MeasurementSet.
+    column : str
+        Name.
+
+    Raises
+    ------
+    DataError
+        If the set has no ``DATA`` or cannot be written.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "one.ms"
+    >>> one = Visibilities(np.ones((1, 3)), [1e9], [0.0], [0], [1], [1 + 2j], [1.0], [False])
+    >>> write_measurement_set(path, one)
+    >>> add_column(path, "CORRECTED_DATA")
+    >>> open_table(path).getcol("CORRECTED_DATA").tolist()
+    [[[(1+2j)]]]
+    """
+    from casacore.tables import makecoldesc, maketabdesc
+
+    with open_table(path, write=True) as main:
+        if "DATA" not in main.colnames():
+            raise DataError(expected(f"{path}: DATA", "no such column", f"one whose form {column} can have"))
+        manager = {**main.getdminfo("DATA"), "NAME": column}
+        main.addcols(maketabdesc([makecoldesc(column, main.getcoldesc("DATA"))]), manager)
+        for kind in np.unique(main.getcol("DATA_DESC_ID")) if main.nrows() else ():
+            rows = main.query(f"DATA_DESC_ID == {kind}")
+            block = max(1, BLOCK // max(1, rows.getcell("DATA", 0).size))
+            for first in range(0, rows.nrows(), block):
+                data = rows.getcol("DATA", first, block)
+                rows.putcol(column, data if column == "CORRECTED_DATA" else np.zeros_like(data), first, data.shape[0])

@@ -17,7 +17,7 @@ from retrodict.physics.radio.screens import Gains
 from retrodict.physics.radio.sky import Catalogue
 from retrodict.physics.radio.visibilities import LIGHT, Grid, Visibilities
 
-__all__ = ["add_noise", "predict", "simulate"]
+__all__ = ["add_noise", "noise_for", "predict", "simulate"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,7 +52,7 @@ def simulate(
     sky : ndarray, shape (size, size), or Catalogue
         Flux of each pixel or source [Jy].
     gains : Gains, optional
-        Of all receptors; perfect unless given.
+        Of all receptors; perfect unless given. Slot k is the k-th time of the table.
     rng : Generator, optional
         Of the noise.
     snr_db : float, optional
@@ -98,7 +98,25 @@ def simulate(
 
 
 def noise_for(data: Complexes, snr_db: float) -> float:
-    """Return the standard deviation of the real and imaginary part at a signal-to-noise ratio in decibels."""
+    """Return the standard deviation of the real and of the imaginary part at a signal-to-noise ratio.
+
+    Parameters
+    ----------
+    data : ndarray of complex
+        Without noise [Jy].
+    snr_db : float
+        ``20 log10(||data|| / ||noise||)`` to be expected.
+
+    Returns
+    -------
+    float
+        Standard deviation [Jy].
+
+    Examples
+    --------
+    >>> round(noise_for(np.full(50, 1.0 + 0j), 20.0) ** 2, 6)
+    0.005
+    """
     return float(np.linalg.norm(data) / np.sqrt(2 * max(data.size, 1)) * 10 ** (-snr_db / 20))
 
 
@@ -185,17 +203,19 @@ def predict(
     order = np.argsort(slot, kind="stable")
     for now, which in enumerate(np.split(order, np.searchsorted(slot[order], np.arange(1, times.size)))):
         a, b = one[which], two[which]
-        if gains is None:
-            seen: Complexes = np.ones((int(max(a.max(), b.max())) + 1, 1), np.complex128)
-        else:
-            seen = gains.values(now, x, y)
-            if seen.ndim != 2 or seen.shape[0] <= max(a.max(), b.max()):
-                got = f"shape {seen.shape}"
-                raise DataError(
-                    expected("gains", got, f"gains of receptor {max(a.max(), b.max())}, shape (receptor, point)")
-                )
+        seen = _seen(gains, now, x, y, int(max(a.max(), b.max())))
         out[which] = rows(which, flux * seen, seen.conj(), a, b)
     return out
+
+
+def _seen(gains: Gains | None, slot: int, x: Floats, y: Floats, last: int) -> Complexes:
+    if gains is None:
+        return np.ones((last + 1, 1), np.complex128)
+    seen = gains.values(slot, x, y)
+    if seen.ndim != 2 or seen.shape[0] <= last or seen.shape[1] != x.size:
+        wanted = f"gains of {last + 1} receptors or more at {x.size} points"
+        raise DataError(expected("gains", f"shape {seen.shape}", wanted))
+    return seen
 
 
 Rows = Callable[[Ints, Complexes, Complexes, Ints, Ints], Complexes]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.physics.errors import ConfigError, DataError, expected
+from retrodict.physics.errors import DataError, expected
 
 __all__ = ["Catalogue"]
 

@@ -1,9 +1,9 @@
 """Visibilities in UVFITS, the random groups of FITS that AIPS, Difmap and the Event Horizon Telescope write.
 
-Sign: a file states ``(u, v, w)``, in seconds, from the second antenna of ``BASELINE = 256 a1 + a2`` to the first, and its
-visibility is ``<E1 conj(E2)> = sum I exp(+2 pi i (u l + v m + w (n - 1)))``, ``l`` to the east. Coordinates and data are
-taken over as they stand, as casacore does. The public data of M87 hold to it: their coordinates follow from the
-positions in the file in that order, and the bright side of the ring comes out in the south.
+Sign: a file states ``(u, v, w)``, in seconds, from the second antenna of ``BASELINE = 256 a1 + a2`` to the first, and
+its visibility is ``sum I exp(+2 pi i (u l + v m + w (n - 1)))``, ``l`` to the east. Coordinates and data are taken over
+as they stand. The public data of M87 hold to it: their coordinates follow from the positions in the file in that order,
+and the bright side of the ring comes out in the south.
 """
 
 from __future__ import annotations

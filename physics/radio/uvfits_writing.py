@@ -21,8 +21,8 @@ Ints = NDArray[np.int64]
 def write_uvfits(vis: Visibilities, path: Path | str, *, source: str = "SOURCE") -> None:
     """Write a table as UVFITS, one spectral window a frequency; flagged rows get weights below zero.
 
-    Samples are single precision, as the format has them: coordinates, data and weights keep seven digits, and times a few
-    milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows.
+    Samples are single precision, as the format has them: coordinates, data and weights keep seven digits, and times a
+    few milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows.
 
     Parameters
     ----------

@@ -20,6 +20,9 @@ from retrodict.inverse.terms import Misfit, Term
 from retrodict.physics.autograd import TorchModel
 from retrodict.physics.errors import CheckpointError
 from retrodict.physics.pde.convection import convection
+from retrodict.physics.radio.gains import TimeBasis
+from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.visibilities import Grid, Visibilities
 from retrodict.physics.spaces import Space, Var
 from retrodict.solvers.base import Solver
 from retrodict.solvers.checkpoint import CheckpointStore
@@ -40,6 +43,7 @@ from retrodict.solvers.pinn.sampling import Sampling
 from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.quasi_newton import SSBroyden
+from retrodict.solvers.radio.joint import JointSolver
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "retrodict_cooling" / "retrodict_cooling.py"
 
@@ -116,6 +120,20 @@ def simplified_flame():
     return network_search(imposed_slope(0.42), NetworkPlan(width=4, depth=1, points=16, warm_up=3))
 
 
+def joint():
+    """Three antennas too few to be worth it; every part of the state moves."""
+    rng = np.random.default_rng(1)
+    rows = 60
+    uvw = np.append(rng.uniform(-60, 60, (rows, 2)), np.zeros((rows, 1)), axis=1)
+    pair = np.tile([[0, 1], [0, 2], [1, 2], [0, 3], [1, 3], [2, 3]], (rows // 6, 1)).T
+    times = np.repeat(np.arange(rows // 6), 6)
+    data = 2 + 0.3 * (rng.standard_normal(rows) + 1j * rng.standard_normal(rows))
+    vis = Visibilities(uvw, np.full(rows, 1e9), times, *pair, data, np.full(rows, 9.0), np.zeros(rows, bool))
+    basis = TimeBasis.spanning("dct", times, 2)
+    parts = [Interferometer(vis.select(which), Grid(16, 2e-3), size=3, basis=basis) for which in (times < 8, times > 7)]
+    return JointSolver(*parts, patience=9, tolerance=0.0)
+
+
 def ensemble():
     """The same model, data and prior on one unknown, and one on the other; nothing is linearised."""
     data, prior = (term.fn for term in problem().terms)
@@ -125,6 +143,8 @@ def ensemble():
 
 ENSEMBLES = {"EnsembleSmoother": ensemble}
 TABLE |= ENSEMBLES
+IMAGERS = {"JointSolver": joint}
+TABLE |= IMAGERS
 TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde, "FlameTrainer": flame, "NetworkSearch": simplified_flame}
 TABLE |= TRAINERS
 TABLE |= {"case/cooling": lambda: of_case(example())}
@@ -136,7 +156,15 @@ TABLE |= {
 
 
 # the same solvers as other cases, on problems that take seconds a step
-HEAVY = ("case/motion-calibration", "case/flame-speeds", "case/flame-mechanism", "case/flame-simplified")
+HEAVY = (
+    "case/motion-calibration",
+    "case/flame-speeds",
+    "case/flame-mechanism",
+    "case/flame-simplified",
+    "case/radio-extended",
+    "case/radio-points",
+    "JointSolver",
+)
 
 
 @pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in TABLE])
@@ -192,4 +220,4 @@ def test_no_solver_is_missing(public, offers):
     things = public("retrodict.solvers", "retrodict.inverse")
     parts = ("init", "step", "done", "solution", "pack", "unpack")
     made = {n.rpartition(".")[2] for n, thing in things.items() if offers(thing, *parts)}
-    assert made == {*LOCAL, *ENSEMBLES, *TRAINERS}
+    assert made == {*LOCAL, *ENSEMBLES, *IMAGERS, *TRAINERS}

@@ -19,6 +19,7 @@ from retrodict.physics.model import Differentiable, restrict
 from retrodict.physics.motion.integrators import INTEGRATORS
 from retrodict.physics.motion.model import motion_model, path_model
 from retrodict.physics.motion.moments import FORMULATIONS, MODES
+from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.verify import dot_test, linearity_test, taylor_test
 from retrodict.solvers.flames.model import FlameModel
@@ -137,7 +138,7 @@ def case_rows():
 
 ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), case_rows())
 TABLE = {name: (model, at) for rows in ROWS for name, model, at in rows}
-COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame}
+COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame, Interferometer}
 # forward mode costs up to a second a tangent here: one seed at every commit, all five with the slow tests
 HEAVY = [n for n in TABLE if n.startswith(("moments/", "path/", "case/"))]
 

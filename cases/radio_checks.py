@@ -1,0 +1,139 @@
+"""Checks of the simulated radio cases: the model against sums pixel by pixel, symmetries, and the order of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, rel_l2, shortfall
+from retrodict.cases.radio_setup import Observation, RadioSettings, compared, observed, solver_of
+from retrodict.physics.seeds import Seeds
+
+__all__ = ["checks"]
+
+
+def checks(config: RadioSettings, _seeds: Seeds) -> Sequence[Check]:
+    """Return the checks."""
+    found = [
+        Check(
+            "visibilities of the gridded model",
+            lambda: _parts(_modelled(observed(config))),
+            SolverRun(lambda: _parts(_summed(observed(config))), "sum over the pixels with gains in the image domain"),
+            2e-5,
+            rel_l2,
+            "Jy",
+            note="gridding kernel of 6 cells, stored in single precision",
+        ),
+        Check(
+            "closure phase of one source behind any gains",
+            lambda: _closure(observed(config)),
+            Analytic(0.0, "V_12 V_23 V_31 of one direction: gains enter as squares of moduli"),
+            1e-4,
+            max_abs,
+            "rad",
+        ),
+        Check(
+            "a phase that all antennas share",
+            lambda: _common_phase(observed(config)),
+            Invariant(source="V_ab holds D_a conj(D_b)"),
+            1e-13,
+            max_abs,
+        ),
+        Check(
+            "joint image against gains without direction",
+            lambda: np.array(_snr(config)["joint"] - _snr(config)["gains without direction"]),
+            Analytic(1.0, "effects of direction are there to be seen: at least 1 dB"),
+            0.0,
+            shortfall,
+            "dB",
+        ),
+        Check(
+            "gains without direction against no calibration",
+            lambda: np.array(_snr(config)["gains without direction"] - _snr(config)["no calibration"]),
+            Analytic(0.0, "calibration does not harm"),
+            0.0,
+            shortfall,
+            "dB",
+        ),
+    ]
+    if config.effects == "smooth":
+        found.append(
+            Check(
+                "joint image against true gains",
+                lambda: np.array(_snr(config)["joint"] - _snr(config)["true gains"]),
+                Analytic(0.0, "imaging with the true gains cannot be reached, only approached"),
+                2.5,
+                shortfall,
+                "dB",
+            )
+        )
+    return found
+
+
+@cache
+def _joint(text: str) -> float:
+    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.radio.joint import signal_to_noise
+
+    config = RadioSettings.model_validate_json(text)
+    seen = observed(config)
+    return signal_to_noise(iterate(solver_of(seen), config.max_steps).data["image"].values, seen.sky)
+
+
+def _snr(config: RadioSettings) -> dict[str, float]:
+    from retrodict.solvers.radio.joint import signal_to_noise
+
+    sky = observed(config).sky
+    other = {name: signal_to_noise(image, sky) for name, image in compared(config).items()}
+    return {**other, "joint": _joint(config.model_dump_json())}
+
+
+def _parts(v: np.ndarray) -> np.ndarray:
+    return np.concatenate([v.real, v.imag])
+
+
+def _few(seen: Observation) -> np.ndarray:
+    return np.linspace(0, seen.vis.rows - 1, 200).astype(np.int64)
+
+
+def _modelled(seen: Observation) -> np.ndarray:
+    model = seen.model()
+    gains = _truth(seen)
+    return model.imager(gains).apply(seen.sky)[_few(seen)]
+
+
+def _truth(seen: Observation) -> np.ndarray:
+    """True coefficients, or some of the right shape where the effects are not band-limited."""
+    if seen.coefficients is not None:
+        return seen.coefficients
+    kernels = seen.model().kernels
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(kernels.shape) + 1j * rng.standard_normal(kernels.shape)
+    return kernels.unit() + 0.03 * noise
+
+
+def _summed(seen: Observation) -> np.ndarray:
+    from retrodict.physics.radio.screens import BandLimited
+    from retrodict.physics.radio.simulation import predict
+
+    model = seen.model()
+    basis = np.asarray(model.kernels.basis.at(model.times))
+    return predict(seen.vis, seen.grid, seen.sky, BandLimited(_truth(seen), basis, model.kernels.padded))[_few(seen)]
+
+
+def _closure(seen: Observation) -> float:
+    """Largest closure phase of the triangles of antennas 0, 1 and 2 for a source off the centre."""
+    sky = np.zeros(seen.grid.shape)
+    sky[seen.grid.size // 2 + 7, seen.grid.size // 2 - 11] = 1.0
+    model = seen.model()
+    v = model.predict(sky, _truth(seen))
+    pair = {(a, b): v[(model.first == a) & (model.second == b)] for a, b in ((0, 1), (1, 2), (0, 2))}
+    return float(np.abs(np.angle(pair[0, 1] * pair[1, 2] * pair[0, 2].conj())).max())
+
+
+def _common_phase(seen: Observation) -> float:
+    model, gains = seen.model(), _truth(seen)
+    before, after = model.predict(seen.sky, gains), model.predict(seen.sky, np.exp(0.7j) * gains)
+    return float(np.abs(after - before).max() / np.abs(before).max())

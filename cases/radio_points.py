@@ -1,0 +1,40 @@
+"""Case ``radio-points``: point sources over four decades behind direction-dependent gains."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from retrodict.cases.case import Case
+from retrodict.cases.config import setting
+from retrodict.cases.radio_checks import checks
+from retrodict.cases.radio_extended import FIGURES, FIT_FIGURES, models, simulate, solver
+from retrodict.cases.radio_setup import RadioSettings, problem
+
+__all__ = ["RadioPoints", "case"]
+
+
+class RadioPoints(RadioSettings):
+    """Settings: the sky is a catalogue, the prior its sparsity in pixels."""
+
+    sky: Literal["spiral", "remnant", "jet", "points"] = setting("points", "", "sky of our own making")
+    snr: float = setting(60.0, "dB", "signal to noise of the visibilities")
+
+
+case: Case[RadioPoints] = Case(
+    name="radio-points",
+    system="radio",
+    summary="Joint calibration of direction-dependent gains and imaging of point sources.",
+    Config=RadioPoints,
+    simulate=simulate,
+    presets={
+        "smoke": {"size": 64, "slots": 20, "support": 3, "max_steps": 60},
+        "default": {},
+        "paper": {"size": 256, "slots": 200},
+    },
+    problem=problem,
+    solver=solver,
+    checks=checks,
+    figures=FIGURES,
+    fit_figures=FIT_FIGURES,
+    models=models,
+)

@@ -1,0 +1,222 @@
+"""What the simulated radio cases share: settings, the observation, and the methods that are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from retrodict.cases.config import HostConfig, setting
+from retrodict.physics.errors import ConfigError, expected
+from retrodict.physics.seeds import Seeds
+
+if TYPE_CHECKING:
+    from retrodict.physics.radio.interferometer import Interferometer
+    from retrodict.physics.radio.visibilities import Grid, Visibilities
+    from retrodict.solvers.radio.joint import JointSolver
+
+__all__ = ["METHODS", "Observation", "RadioSettings", "compared", "observed", "problem", "solver_of"]
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+METHODS = ("true gains", "joint", "gains without direction", "no calibration")
+"""From what cannot be had to what need not be suffered."""
+
+
+class RadioSettings(HostConfig):
+    """Settings of a simulated observation and of its calibration and imaging."""
+
+    sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
+    array: Literal["vla-a", "meerkat"] = setting("vla-a", "", "telescope")
+    size: int = setting(128, "pixel", "side of the image", ge=32)
+    slots: int = setting(60, "", "time slots", ge=10)
+    hours: float = setting(6.0, "h", "hour angles run from minus to plus this", gt=0, le=6)
+    declination: float = setting(40.0, "degree", "of the phase centre", ge=-90, le=90)
+    effects: Literal["smooth", "ionosphere", "pointing"] = setting("smooth", "", "kind of direction-dependent effects")
+    amplitude: float = setting(0.05, "", "their strength: of a coefficient, rms phase [rad], or offset [beam]", gt=0)
+    snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
+    support: int = setting(5, "", "coefficients of a gain along an axis, odd", ge=1, le=15)
+    terms: int = setting(3, "", "functions of time of a gain", ge=1)
+    threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
+    hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
+    compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
+    max_steps: int = setting(80, "", "largest number of outer steps", ge=1)
+    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
+
+    @field_validator("support")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("an odd number")
+        return value
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A simulated observation with its truth.
+
+    Parameters
+    ----------
+    vis : Visibilities
+        Data with noise.
+    clean : ndarray of complex, shape (row,)
+        Data without.
+    grid : Grid
+        Pixels.
+    sky : ndarray, shape (N, N)
+        True image [Jy/pixel].
+    gains : object
+        True gains, with ``values``.
+    coefficients : ndarray of complex or None
+        True coefficients, where the gains are band-limited.
+    config : RadioSettings
+        What it was made by.
+    """
+
+    vis: Visibilities
+    clean: Complexes
+    grid: Grid
+    sky: Floats
+    gains: Any
+    coefficients: Complexes | None
+    config: RadioSettings
+
+    def model(self, which: Any = slice(None), size: int | None = None) -> Interferometer:
+        """Return the measurement of some rows with gains of some size."""
+        from retrodict.physics.radio.gains import TimeBasis
+        from retrodict.physics.radio.interferometer import Interferometer
+
+        basis = TimeBasis.spanning("dct", self.vis.slots[1], self.config.terms)
+        size = self.config.support if size is None else size
+        return Interferometer(self.vis.select(which), self.grid, size=size, basis=basis, precision="single")
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Rows held out."""
+        return self.vis.slots[0] % self.config.hold_every == self.config.hold_every // 2
+
+
+def observed(config: RadioSettings) -> Observation:
+    """Return the observation of some settings; the last few are kept."""
+    return _observed(config.model_dump_json())
+
+
+@cache
+def _observed(text: str) -> Observation:
+    from retrodict.physics.radio.arrays import array, cell_for, observe
+    from retrodict.physics.radio.simulation import simulate
+    from retrodict.physics.radio.visibilities import Grid
+
+    config = RadioSettings.model_validate_json(text)
+    seeds = Seeds(config.seed)
+    telescope = array(config.array)
+    declination = float(np.deg2rad(config.declination))
+    rows = observe(
+        telescope, declination=declination, slots=config.slots, hours=(-config.hours, config.hours), frequency=1.4e9
+    )
+    grid = Grid(config.size, cell_for(rows), rows.centre)
+    sky = _sky(config, seeds.stream("sky"))
+    gains, coefficients = _gains(config, rows, grid, seeds.stream("gains"))
+    vis, clean = simulate(rows, grid, sky, gains, rng=seeds.stream("noise"), snr_db=config.snr)
+    return Observation(vis, clean, grid, sky, gains, coefficients, config)
+
+
+def _sky(config: RadioSettings, rng: np.random.Generator) -> Floats:
+    from retrodict.physics.radio import sky
+
+    if config.sky == "points":
+        return sky.point_sky(rng, extent=0.8 * config.size).image(config.size)
+    made = {"spiral": sky.spiral, "remnant": sky.remnant, "jet": sky.jet}[config.sky]
+    return made(config.size, rng)
+
+
+def _gains(
+    config: RadioSettings, vis: Visibilities, grid: Grid, rng: np.random.Generator
+) -> tuple[Any, Complexes | None]:
+    from retrodict.physics.radio.arrays import array, itrf_to_enu
+    from retrodict.physics.radio.gains import TimeBasis
+    from retrodict.physics.radio.screens import BandLimited, ionosphere_phase, pointing_errors, smooth_random
+
+    receptors, times = len(vis.antennas), vis.slots[1]
+    if config.effects == "pointing":
+        width = 1.0 * config.size
+        return pointing_errors(rng, receptors, times.size, width=width, error=config.amplitude * width), None
+    if config.effects == "ionosphere":
+        site = array(config.array)
+        centre = vis.positions.mean(axis=0)
+        height = float(np.linalg.norm(centre) - 6.37e6)
+        east = itrf_to_enu(vis.positions, site.longitude, site.latitude, height)[:, :2]
+        # the cell is widened: at 1.4 GHz the field is narrow, a low-frequency one shows the screen's structure
+        return ionosphere_phase(rng, east, times, rms=config.amplitude, cell=300 * grid.cell), None
+    basis = np.asarray(TimeBasis.spanning("dct", times, config.terms).at(times))
+    drawn = smooth_random(rng, receptors, config.support, basis, config.amplitude)
+    return BandLimited(drawn, basis, 2 * grid.size), drawn
+
+
+def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
+    """Return the solver of a method.
+
+    Parameters
+    ----------
+    seen : Observation
+        What is fitted.
+    method : str
+        One of ``METHODS``.
+
+    Raises
+    ------
+    ConfigError
+        If the method is unknown, or the true gains are not band-limited.
+    """
+    from retrodict.physics.radio.wavelets import SARA
+    from retrodict.solvers.radio.joint import JointSolver
+
+    if method not in METHODS or (method == "true gains" and seen.coefficients is None):
+        raise ConfigError(expected("method", repr(method), f"one of {METHODS}; true gains where they are band-limited"))
+    size = 1 if method in ("gains without direction", "no calibration") else None
+    train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
+    fixed = {"true gains": seen.coefficients, "no calibration": train.kernels.unit()}.get(method)
+    bases = ("dirac",) if seen.config.sky == "points" else SARA
+    return JointSolver(
+        train,
+        held,
+        threshold=seen.config.threshold,
+        fixed=fixed,
+        bases=bases,
+        seed=seen.config.seed,
+        truth=seen.sky,
+    )
+
+
+@cache
+def _compared(text: str) -> dict[str, Floats]:
+    from retrodict.solvers.iterate import iterate
+
+    config = RadioSettings.model_validate_json(text)
+    seen = observed(config)
+    names = [m for m in METHODS if m != "joint" and (m != "true gains" or seen.coefficients is not None)]
+    return {m: iterate(solver_of(seen, m), config.max_steps).data["image"].values for m in names}
+
+
+def compared(config: RadioSettings) -> dict[str, Floats]:
+    """Return the images of all methods but the joint one, by name."""
+    return _compared(config.model_dump_json())
+
+
+def problem(config: RadioSettings, _seeds: Seeds, data: Path | None) -> Observation:
+    """Return the observation that is to be fitted.
+
+    Raises
+    ------
+    ConfigError
+        If a file is given: case ``radio-measurement-set`` reads those.
+    """
+    if data is not None:
+        raise ConfigError(expected("--data", data, "no file: this case simulates its data"))
+    return observed(config)

@@ -1,0 +1,370 @@
+"""Image and direction-dependent gains together: Gauss-Newton on the gains, sparse imaging, momentum over both.
+
+    sum w |V(x, U) - y|^2 / (2 s^2) + |H Psi' x|_1 + sum |U - 1|^2 / (2 a^2),     x >= 0
+
+Nothing is taken from the truth. The noise scale ``s`` follows the residual, the thresholds ``H`` the noise that the
+observation itself sends into every wavelet subband, the spread ``a`` the gains found so far. A screen that is common to
+all antennas can be moved from the gains into the image without a trace in the data: after every calibration it is
+(`regauged`). Each block descends; between outer steps the pair is extrapolated, and momentum ends where the objective
+rises. Slots held out of both fits say when to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.radio.gains import Kernels
+from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.visibilities import Grid
+from retrodict.physics.radio.wavelets import SARA, Dictionary
+from retrodict.physics.spaces import Array
+from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.proximal import Dual, SparseProx
+from retrodict.solvers.radio.gain_newton import GainNewton
+from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, noise_levels, power
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["JointSolver", "JointState", "regauged", "signal_to_noise"]
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class JointState:
+    """State between outer steps.
+
+    Parameters
+    ----------
+    image, gains : ndarray
+        The pair that the last step found.
+    ahead, gains_ahead : ndarray
+        The pair extrapolated, where the next step begins.
+    dual : ndarray
+        Of the sparse prior, for a step of ``dual_step``.
+    dual_step : float
+        See ``dual``.
+    vector : ndarray
+        Eigenvector of the last power iteration.
+    momentum : float
+        Nesterov's ``t``.
+    objective : float
+        Data misfit of the last step [1], which momentum watches.
+    spread : float
+        Standard deviation of a gain coefficient, a priori.
+    best_image, best_gains : ndarray
+        The pair of the smallest held-out residual.
+    best : float
+        That residual.
+    since : int
+        Outer steps since then.
+    """
+
+    image: Floats
+    gains: Complexes
+    ahead: Floats
+    gains_ahead: Complexes
+    dual: Floats
+    dual_step: float
+    vector: Floats
+    momentum: float
+    objective: float
+    spread: float
+    best_image: Floats
+    best_gains: Complexes
+    best: float
+    since: int
+
+
+@dataclass(frozen=True)
+class JointSolver:
+    """Joint calibration and imaging.
+
+    Parameters
+    ----------
+    model : Interferometer
+        The rows that are fitted, with data and weights.
+    held_out : Interferometer or None
+        Rows of other time slots, which tell when to stop; the basis must not be ``slots``.
+    threshold : float
+        Thresholds of the sparse prior in standard deviations of the noise of a coefficient.
+    spread : float or None
+        Standard deviation of the real and of the imaginary part of a gain coefficient; None learns it.
+    fixed : ndarray of complex or None
+        Gains to hold: imaging alone.
+    steps : int
+        Steps on the image in an outer step.
+    patience : int
+        Outer steps without a better held-out residual after which the solve ends.
+    tolerance : float
+        The solve ends where image and gains together change by less, relatively.
+    bases : tuple of str
+        Of the sparse prior; ``("dirac",)`` for point sources.
+    seed : int
+        Of the noise that sets the thresholds.
+    truth : ndarray or None
+        True image of a simulation: its signal-to-noise ratio [dB] is then among the metrics. It steers nothing.
+
+    Raises
+    ------
+    SolverError
+        If a number is out of range or gains to hold have the wrong shape.
+
+    Examples
+    --------
+    >>> from retrodict.physics.radio.visibilities import Visibilities
+    >>> rng = np.random.default_rng(0)
+    >>> uvw = np.append(rng.uniform(-60, 60, (40, 2)), np.zeros((40, 1)), axis=1)
+    >>> vis = Visibilities(uvw, np.full(40, 1e9), np.zeros(40), np.zeros(40), np.ones(40),
+    ...                    np.full(40, 2.0), np.ones(40), np.zeros(40, bool))
+    >>> from retrodict.solvers.iterate import iterate
+    >>> sky = iterate(JointSolver(Interferometer(vis, Grid(16, 2e-3))), 20).data["image"]
+    >>> bool(sky.values.argmax() == 8 * 16 + 8)
+    True
+    """
+
+    model: Interferometer
+    held_out: Interferometer | None = None
+    threshold: float = 1.0
+    spread: float | None = None
+    fixed: Complexes | None = None
+    steps: int = 8
+    patience: int = 6
+    tolerance: float = 1e-4
+    bases: tuple[str, ...] = SARA
+    seed: int = 0
+    truth: Floats | None = None
+    name: str = field(init=False, default="joint-imaging")
+
+    def __post_init__(self) -> None:
+        if not (self.threshold >= 0 and self.steps >= 1 and self.patience >= 1 and (self.spread or 1.0) > 0):
+            got = f"threshold {self.threshold}, steps {self.steps}, patience {self.patience}, spread {self.spread}"
+            raise SolverError(expected("JointSolver", got, "threshold >= 0; steps, patience and spread positive"))
+        if self.fixed is not None:
+            object.__setattr__(self, "fixed", self.model.kernels.check(self.fixed))
+        digest = f"{self.model.kernels.shape}:{self.model.vis.rows}:{self.model.grid.size}"
+        object.__setattr__(self, "name", f"joint-imaging:{digest}:{self.bases}")
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        """Bases of the sparse prior."""
+        return Dictionary(self.model.grid.shape, self.bases)
+
+    @cached_property
+    def root(self) -> Floats:
+        """Roots of the weights, shape (row,)."""
+        return np.sqrt(self.model.vis.weight)
+
+    @cached_property
+    def levels(self) -> Floats:
+        """Noise of every coefficient of the gradient, for noise of scale 1."""
+        imager = self.model.imager(self.model.kernels.unit(), self.root)
+        return noise_levels(imager, self.dictionary, np.random.default_rng(self.seed))
+
+    def init(self) -> JointState:
+        """Return unit gains, or those to hold, and an empty image."""
+        shape = self.model.grid.shape
+        image, gains = np.zeros(shape), self.model.kernels.unit() if self.fixed is None else self.fixed
+        vector = np.random.default_rng(self.seed).random(shape)
+        dual = np.zeros(self.dictionary.coefficients)
+        spread = self.spread or 0.1
+        return JointState(
+            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, 0
+        )  # fmt: skip
+
+    def step(self, state: JointState) -> tuple[JointState, Metrics]:
+        """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
+        fresh = not np.isfinite(state.objective)
+        gains, ahead, rise = state.gains_ahead, state.ahead, 0.0
+        if self.fixed is None and not fresh:
+            gains, ahead, rise = self._calibrated(state)
+        imager = self.model.imager(gains, self.root)
+        largest, vector = power(imager, state.vector, 20 if fresh else 4)
+        data = self.root * self.model.vis.data
+        dual = Dual(state.dual, state.dual_step) if state.dual_step else None
+        # from nothing, the residual is the sky itself: the thresholds follow it down
+        for _ in range(4 if fresh else 1):
+            scale = _scale(imager.apply(ahead) - data)
+            prox = SparseProx(self.dictionary, self.threshold * scale * self.levels)
+            found = ImageBlock(imager, data, prox, largest).descend(ahead, self.steps, dual)
+            ahead, dual = found.image, found.dual
+        return self._extrapolated(state, gains, found, vector, rise)
+
+    def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float]:
+        model = self.model
+        cube = model.cube(state.ahead)
+        unit = model.kernels.unit()
+        first, _ = model.pairs(state.gains_ahead)
+        value = np.einsum("mij,mij->m", first, model.responses(cube, state.gains_ahead)[0])
+        scale = _scale(self.root * (value - model.vis.data))
+        newton = GainNewton(model, model.vis.data, model.vis.weight / scale**2)
+        precision = np.full(unit.shape, 1 / state.spread**2)
+        found = newton.step(cube, state.gains_ahead, precision, unit)
+        gains, screen = regauged(model.kernels, model.grid, found.gains)
+        return gains, state.ahead * screen, (found.after - found.before) / found.before
+
+    def _extrapolated(
+        self, state: JointState, gains: Complexes, found: ImageStep, vector: Floats, rise: float
+    ) -> tuple[JointState, Metrics]:
+        image = found.image
+        misfit = float(np.mean(np.abs(found.residual) ** 2) / 2)
+        t = 1.0 if misfit > 1.001 * state.objective else state.momentum
+        following = 0.5 * (1 + np.sqrt(1 + 4 * t * t))
+        beta = min((t - 1) / following, 0.95) if np.isfinite(state.objective) else 0.0
+        moved = _norm(image - state.image) / max(_norm(image), 1e-300)
+        turned = _norm(gains - state.gains) / _norm(gains)
+        held = self._held(image, gains)
+        better = held < state.best
+        learned = self.spread is None and self.fixed is None and np.isfinite(state.objective)
+        spread = self._spread(gains) if learned else state.spread
+        dual = found.dual
+        new = JointState(
+            image=image,
+            gains=gains,
+            ahead=np.maximum(image + beta * (image - state.image), 0.0),
+            gains_ahead=gains + beta * (gains - state.gains) if self.fixed is None else gains,
+            dual=state.dual if dual is None else dual.v,
+            dual_step=0.0 if dual is None else dual.step,
+            vector=vector,
+            momentum=float(following),
+            objective=misfit,
+            spread=spread,
+            best_image=image if better else state.best_image,
+            best_gains=gains if better else state.best_gains,
+            best=min(held, state.best),
+            since=0 if better else state.since + 1,
+        )
+        metrics = {
+            "chi2": misfit,
+            "held_out": held,
+            "change": moved + turned,
+            "gain_descent": rise,
+            "image_descent": (found.after - found.before) / max(found.before, 1e-300),
+            "spread": spread,
+            "since": float(new.since),
+        }
+        if self.truth is not None:
+            metrics["snr"] = signal_to_noise(image, self.truth)
+        return new, metrics
+
+    def _held(self, image: Floats, gains: Complexes) -> float:
+        """Mean square of whitened residuals per real number where nothing was fitted; of all rows if none is held."""
+        model = self.held_out or self.model
+        error = np.sqrt(model.vis.weight) * (model.imager(gains).apply(image) - model.vis.data)
+        return float(np.mean(np.abs(error) ** 2) / 2)
+
+    def _spread(self, gains: Complexes) -> float:
+        gap = np.abs(gains - self.model.kernels.unit()) ** 2
+        return float(np.sqrt(max(0.5 * float(np.mean(gap)), 1e-10)))
+
+    def done(self, metrics: Metrics) -> Status | None:
+        """Stop where nothing changes, or the held-out residual has not improved for long; fail where a block rose."""
+        if metrics["gain_descent"] > 1e-9 or metrics["image_descent"] > 1e-9:
+            return Status.FAILED
+        if metrics["change"] < self.tolerance or metrics["since"] >= self.patience:
+            return Status.CONVERGED
+        return None
+
+    def solution(self, state: JointState) -> xr.Dataset:
+        """Return image and gains of the smallest held-out residual."""
+        import xarray as xr
+
+        k = self.model.kernels
+        order = np.arange(k.size) - k.half
+        variables = {
+            "image": (("x", "y"), state.best_image, {"units": "Jy", "long_name": "brightness per pixel"}),
+            "gains": (("receptor", "term", "kx", "ky"), state.best_gains, {"units": "1"}),
+        }
+        pixels = self.model.grid.coordinates * self.model.grid.cell
+        axis = {"units": "rad"}
+        coords = {"x": ("x", pixels, axis), "y": ("y", pixels, axis), "kx": order, "ky": order}
+        attrs = {"padded": k.padded, "basis": k.basis.kind, "start": k.basis.start, "stop": k.basis.stop}
+        return xr.Dataset(variables, coords, attrs)
+
+    def pack(self, state: JointState) -> dict[str, Array]:
+        """Return the state as arrays."""
+        return {k: np.asarray(v) for k, v in vars(state).items()}
+
+    def unpack(self, arrays: Mapping[str, Array]) -> JointState:
+        """Inverse of `pack`."""
+        plain = {k: np.array(v) if v.ndim else v.item() for k, v in arrays.items()}
+        return JointState(**plain)
+
+    def with_fixed(self, gains: Complexes) -> JointSolver:
+        """Return the solver that images with these gains held."""
+        return replace(self, fixed=gains)
+
+
+def signal_to_noise(image: Floats, truth: Floats) -> float:
+    """Return ``20 log10(|x| / |x - c image|)`` [dB] with the best real factor ``c``: calibration leaves the scale open.
+
+    Parameters
+    ----------
+    image, truth : ndarray, shape (N, N)
+        Estimate and true image.
+
+    Examples
+    --------
+    >>> round(signal_to_noise(np.array([2.0, 0.2]), np.array([1.0, 0.0])), 3)
+    20.043
+    """
+    factor = float(np.vdot(image, truth)) / max(float(np.vdot(image, image)), 1e-300)
+    error = max(_norm(truth - factor * image), 1e-300)
+    return 20 * float(np.log10(_norm(truth) / error))
+
+
+def regauged(kernels: Kernels, grid: Grid, gains: Complexes) -> tuple[Complexes, Floats]:
+    """Move the steady screen that all receptors share out of the gains.
+
+    ``D -> D c`` with ``x -> x / |c|^2`` leaves every visibility as it is, whatever the screen ``c`` of the field: data
+    cannot tell a common screen from the sky. For screens near one, dividing is subtracting the mean of the coefficients.
+
+    Parameters
+    ----------
+    kernels : Kernels
+        Shape of the gains.
+    grid : Grid
+        Of the image.
+    gains : ndarray of complex, shape (receptor, term, S, S)
+        Gains.
+
+    Returns
+    -------
+    ndarray of complex
+        Gains whose mean over the receptors is one.
+    ndarray, shape (N, N)
+        What the image is to be multiplied by, ``|c|^2``.
+
+    Examples
+    --------
+    >>> from retrodict.physics.radio.gains import TimeBasis
+    >>> kernels = Kernels(1, 16, TimeBasis("constant"), 2)
+    >>> gains, screen = regauged(kernels, Grid(8, 1.0), 1.1 * kernels.unit())
+    >>> round(float(gains.real.mean()), 12), round(float(screen[0, 0]), 12)
+    (1.0, 1.21)
+    """
+    steady = kernels.basis.steady
+    shared = np.einsum("p,pij->ij", steady, gains.mean(axis=0)) / float(steady @ steady)
+    excess = shared.copy()
+    excess[kernels.half, kernels.half] -= 1
+    x, y = np.meshgrid(grid.coordinates, grid.coordinates, indexing="ij")
+    screen = kernels.screens(shared, x.ravel(), y.ravel()).reshape(grid.shape)
+    return gains - steady[:, None, None] * excess, np.abs(screen) ** 2
+
+
+def _norm(a: NDArray[np.generic]) -> float:
+    return float(np.linalg.norm(a))
+
+
+def _scale(whitened: Complexes) -> float:
+    """Standard deviation of the real and of the imaginary part."""
+    return max(float(np.sqrt(np.mean(np.abs(whitened) ** 2) / 2)), 1e-300)

@@ -104,7 +104,7 @@ case: Case[RadioSettings] = Case(
     Config=RadioSettings,
     simulate=simulate,
     presets={
-        "smoke": {"size": 64, "slots": 20, "support": 3, "max_steps": 60},
+        "smoke": {"size": 64, "slots": 20, "support": 3, "max_steps": 150},
         "default": {},
         "paper": {"size": 256, "slots": 200},
     },

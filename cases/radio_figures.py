@@ -35,7 +35,7 @@ def sky_figure(data: xr.Dataset) -> Figure:
     axes[0, 1].set_title("dirty image, no calibration [Jy/beam]")
     figure.colorbar(shown, ax=axes[0, 1], shrink=0.8)
     _labels(axes.ravel())
-    figure.tight_layout()
+    _quiet(figure)
     return figure
 
 
@@ -53,7 +53,6 @@ def coverage_figure(data: xr.Dataset) -> Figure:
     axes[0, 1].axhline(data.attrs["noise"] * np.sqrt(np.pi / 2), color=COLOURS[1], label="mean of noise alone")
     axes[0, 1].set(xlabel="baseline [kilo-wavelength]", ylabel="amplitude [Jy]")
     axes[0, 1].legend()
-    figure.tight_layout()
     return figure
 
 
@@ -65,7 +64,7 @@ def screen_figure(data: xr.Dataset) -> Figure:
     figure, axes = canvas(2, gains.shape[0], 2.6 * gains.shape[0], 4.8)
     extent = _extent(data["x"].values)
     _screens(figure, axes, gains, extent, [f"antenna {a}" for a in data["antenna"].values])
-    figure.tight_layout()
+    _quiet(figure)
     return figure
 
 
@@ -92,10 +91,10 @@ def image_figure(outcome: FitOutcome) -> Figure:
         error = factor * image - seen.sky
         limit = 0.05 * top
         wrong = axes[1, j].imshow(error.T, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    figure.tight_layout()
     figure.colorbar(shown, ax=axes[0].tolist(), shrink=0.8, label="Jy/pixel")
     figure.colorbar(wrong, ax=axes[1].tolist(), shrink=0.8, label="error [Jy/pixel]")
     _labels([axes[0, 0]])
+    _quiet(figure)
     return figure
 
 
@@ -123,9 +122,8 @@ def gain_figure(outcome: FitOutcome) -> Figure:
         axes[1, 0].plot(hours, np.rad2deg(np.angle(true[:, antenna])), "--", color=colour)
         axes[1, 0].plot(hours, np.rad2deg(np.angle(ours[:, antenna])), color=colour)
     axes[0, 0].set(ylabel="amplitude", title="towards the brightest pixel: found (solid), true (dashed)")
-    axes[0, 0].legend(ncols=4, fontsize="small")
+    axes[1, 0].legend(*axes[0, 0].get_legend_handles_labels(), ncols=4, fontsize="small")
     axes[1, 0].set(xlabel="time from transit [h]", ylabel="phase [degree]")
-    figure.tight_layout()
     return figure
 
 
@@ -143,12 +141,11 @@ def convergence_figure(outcome: FitOutcome) -> Figure:
     axes[0, 1].axhline(1.0, color="0.6", lw=0.8)
     axes[0, 1].set(xlabel="outer step", ylabel="mean square of residual / noise")
     axes[0, 1].legend()
-    figure.tight_layout()
     return figure
 
 
 def _found(seen: Observation, data: xr.Dataset) -> NDArray[np.complex128]:
-    return np.asarray(data["gains"].values, np.complex128).reshape(seen.model().kernels.shape)
+    return np.asarray(seen.model().domain.from_dataset(data)["gains"])
 
 
 def _some(count: int) -> list[int]:
@@ -187,6 +184,13 @@ def _screens(
         axes[0, j].set_title(title, fontsize="medium")
     figure.colorbar(one, ax=axes[0].tolist(), shrink=0.8, label="amplitude")
     figure.colorbar(two, ax=axes[1].tolist(), shrink=0.8, label="phase [degree]")
+
+
+def _quiet(figure: Figure) -> None:
+    """Take the grid lines off pictures."""
+    for ax in figure.axes:
+        if ax.images:
+            ax.grid(visible=False)
 
 
 def _labels(axes: Any) -> None:

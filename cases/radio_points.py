@@ -27,7 +27,7 @@ case: Case[RadioPoints] = Case(
     Config=RadioPoints,
     simulate=simulate,
     presets={
-        "smoke": {"size": 64, "slots": 20, "support": 3, "max_steps": 60},
+        "smoke": {"size": 64, "slots": 20, "support": 3, "max_steps": 150},
         "default": {},
         "paper": {"size": 256, "slots": 200},
     },

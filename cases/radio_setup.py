@@ -46,7 +46,7 @@ class RadioSettings(HostConfig):
     threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
-    max_steps: int = setting(80, "", "largest number of outer steps", ge=1)
+    max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
     checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
 
     @field_validator("support")
@@ -131,7 +131,7 @@ def _sky(config: RadioSettings, rng: np.random.Generator) -> Floats:
     from retrodict.physics.radio import sky
 
     if config.sky == "points":
-        return sky.point_sky(rng, extent=0.8 * config.size).image(config.size)
+        return sky.point_sky(rng, extent=0.4 * config.size).image(config.size)
     made = {"spiral": sky.spiral, "remnant": sky.remnant, "jet": sky.jet}[config.sky]
     return made(config.size, rng)
 

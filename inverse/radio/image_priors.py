@@ -1,11 +1,11 @@
-"""What an image is expected to be: smooth but for edges, near a blob, and of a known flux; each with its gradient."""
+"""What an image is expected to be: smooth but for edges, near a disk, and of a known flux; each with its gradient."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["entropy", "gaussian_image", "total_variation"]
+__all__ = ["disk_image", "entropy", "total_variation"]
 
 Floats = NDArray[np.float64]
 
@@ -55,25 +55,28 @@ def total_variation(image: Floats, softening: float) -> tuple[float, Floats]:
     return float(np.sum(size - softening)), gradient
 
 
-def gaussian_image(size: int, width: float, flux: float = 1.0) -> Floats:
-    """Return a round Gaussian at the centre of a square image.
+def disk_image(size: int, diameter: float, edge: float, flux: float = 1.0) -> Floats:
+    """Return a uniform disk with a soft edge at the centre of a square image.
 
     Parameters
     ----------
     size : int
         Pixels along a side.
-    width : float
-        Full width at half maximum [pixels].
+    diameter : float
+        Where the brightness has fallen to a half [pixels].
+    edge : float
+        Width of the edge, of the logistic function of the radius [pixels].
     flux : float, optional
         Sum of the pixels.
 
     Examples
     --------
-    >>> blob = gaussian_image(32, 8.0)
-    >>> round(float(blob[20, 16] / blob[16, 16]), 9)
+    >>> disk = disk_image(32, 16.0, 1.0)
+    >>> round(float(disk[24, 16] / disk[16, 16]), 3)
     0.5
     """
     at = np.arange(size) - size // 2
-    line = np.exp(-4 * np.log(2) * (at / width) ** 2)
-    image = np.outer(line, line)
+    radius = np.hypot(at[:, None], at[None, :])
+    # far outside, the exponent is held where its exponential is still finite
+    image = 1 / (1 + np.exp(np.minimum((radius - diameter / 2) / edge, 500)))
     return np.asarray(flux * image / image.sum())

@@ -70,7 +70,12 @@ class TimeBasis:
             "slots": self.terms != len(self.times),
         }.get(self.kind, False)
         if self.terms < 1 or wrong:
-            wanted = {"constant": "1", "fourier": "an odd number", "b-spline": "at least 4", "slots": "one for each time"}
+            wanted = {
+                "constant": "1",
+                "fourier": "an odd number",
+                "b-spline": "at least 4",
+                "slots": "one for each time",
+            }
             raise DataError(expected("TimeBasis.terms", self.terms, wanted.get(self.kind, "at least 1")))
         if not (self.stop >= self.start and self.margin >= 1):
             raise DataError(expected("TimeBasis", f"{self.start} to {self.stop}", "an interval, and a margin of >= 1"))

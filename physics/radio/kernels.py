@@ -161,9 +161,7 @@ def footprints(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def degrid(
-    rows: NDArray[np.complexfloating], corner: Ints, plane: NDArray[np.complexfloating], out: Complexes
-) -> None:
+def degrid(rows: NDArray[np.complexfloating], corner: Ints, plane: NDArray[np.complexfloating], out: Complexes) -> None:
     """Compute visibilities from a Fourier plane by stored rows.
 
     Parameters
@@ -311,9 +309,7 @@ def scatter(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def grams(
-    h1: Complexes, h2: Complexes, first: Ints, second: Ints, slot: Ints, weight: Floats, out: Complexes
-) -> None:
+def grams(h1: Complexes, h2: Complexes, first: Ints, second: Ints, slot: Ints, weight: Floats, out: Complexes) -> None:
     """Add the normal matrix of every receptor in every slot to ``out``, shape (slot, receptor, S S, S S), lower part."""
     n = h1.shape[1]
     for m in range(first.size):

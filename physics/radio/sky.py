@@ -1,15 +1,17 @@
-"""Skies: catalogues of points, anywhere or on pixels."""
+"""Skies: catalogues of points, anywhere or on pixels, and extended sources."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.physics.errors import DataError, expected
+from retrodict.physics.errors import ConfigError, DataError, expected
+from retrodict.physics.radio.extended import jet, remnant, spiral
 
-__all__ = ["Catalogue"]
+__all__ = ["Catalogue", "blobs", "jet", "point_sky", "remnant", "spiral"]
 
 Floats = NDArray[np.float64]
 
@@ -74,3 +76,105 @@ class Catalogue:
         out = np.zeros((size, size))
         np.add.at(out, (i, j), self.flux)
         return out
+
+
+def point_sky(
+    rng: np.random.Generator,
+    *,
+    levels: Sequence[float] = (1.0, 1e-2, 1e-4),
+    counts: Sequence[int] = (10, 10, 10),
+    extent: float = 56,
+    scatter: float = 0.1,
+    on_grid: bool = True,
+) -> Catalogue:
+    """Draw point sources in levels of brightness, evenly over a square.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the sources come from.
+    levels : sequence of float, optional
+        Mean flux of each level [Jy].
+    counts : sequence of int, optional
+        Sources of each level.
+    extent : float, optional
+        Greatest offset from the centre along each axis [pixel].
+    scatter : float, optional
+        Standard deviation of the fluxes of a level, relative to its mean; fluxes are kept above a tenth of the mean.
+    on_grid : bool, optional
+        Whether sources stand on pixels, on different ones and not next to each other, or anywhere.
+
+    Returns
+    -------
+    Catalogue
+        The sources, level by level.
+
+    Raises
+    ------
+    ConfigError
+        If levels and counts differ in number, or the square is too small for the sources.
+
+    Examples
+    --------
+    >>> len(point_sky(np.random.default_rng(0)))
+    30
+    """
+    total = sum(counts)
+    if len(levels) != len(counts) or min(counts, default=0) < 0:
+        raise ConfigError(expected("counts", tuple(counts), f"one number for each of {len(levels)} levels"))
+    mean = np.repeat(np.asarray(levels, np.float64), counts)
+    flux = mean * np.maximum(1 + scatter * rng.standard_normal(total), 0.1)
+    if not on_grid:
+        x, y = rng.uniform(-extent, extent, (2, total))
+        return Catalogue(x, y, flux)
+    side = 2 * int(extent) + 1
+    free = np.ones((side, side), bool)
+    chosen = np.empty((total, 2), np.int64)
+    for k in range(total):
+        places = np.argwhere(free)
+        if not len(places):
+            raise ConfigError(expected("extent", extent, f"room for {total} sources that do not touch"))
+        i, j = chosen[k] = places[rng.integers(len(places))]
+        free[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = False
+    place = (chosen - int(extent)).astype(np.float64)
+    return Catalogue(place[:, 0], place[:, 1], flux)
+
+
+def blobs(catalogue: Catalogue, size: int, *, variance: float = 0.5) -> Floats:
+    """Return an image of sources spread over three by three pixels, as Gaussians.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Sources on pixels, none on the border of the image.
+    size : int
+        Pixels along each side.
+    variance : float, optional
+        Of the Gaussian, along each axis [pixel^2].
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        Flux of each pixel; a source keeps its flux.
+
+    Raises
+    ------
+    DataError
+        If a source stands between pixels, or on the border or beyond.
+
+    Examples
+    --------
+    >>> image = blobs(Catalogue(np.zeros(1), np.zeros(1), np.ones(1)), 8)
+    >>> int(np.count_nonzero(image)), round(float(image.sum()), 12)
+    (9, 1.0)
+    """
+    profile = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * variance))
+    profile /= profile.sum()
+    inner = catalogue.image(size)
+    if inner[[0, -1]].any() or inner[:, [0, -1]].any():
+        raise DataError(expected("catalogue", "a source on the border", "sources with a pixel on every side"))
+    out = np.zeros_like(inner)
+    for i, left in enumerate(profile):
+        for j, low in enumerate(profile):
+            out += left * low * np.roll(inner, (i - 1, j - 1), axis=(0, 1))
+    return out

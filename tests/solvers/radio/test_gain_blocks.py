@@ -34,7 +34,9 @@ def test_the_normal_matrices_are_the_blocks_of_the_tangent(small):
     for receptor in (0, 26):
         gram = blocks.quadratic(receptor, cube, at, small.data, small.weight).gram
         assert np.abs(gram - tangent[receptor]).max() < 1e-12 * np.abs(gram).max()
-        assert np.abs(gram - gram.conj().T).max() == 0 or np.abs(gram - gram.conj().T).max() < 1e-12 * np.abs(gram).max()
+        assert (
+            np.abs(gram - gram.conj().T).max() == 0 or np.abs(gram - gram.conj().T).max() < 1e-12 * np.abs(gram).max()
+        )
 
 
 def test_gradient_steps_below_two_over_the_largest_eigenvalue_descend_and_longer_ones_do_not():

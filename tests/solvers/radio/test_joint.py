@@ -57,8 +57,9 @@ def test_predictions_of_slots_held_out_come_near_the_noise(found):
     assert float(found["none"].history["held_out"].min()) > 20.0
 
 
-def test_bounds_hold_and_the_gauge_is_kept(found):
-    image, gains = found["joint"].data["image"].values, found["joint"].data["gains"].values
+def test_bounds_hold_and_the_gauge_is_kept(small, found):
+    tree = small.model.domain.from_dataset(found["joint"].data)
+    image, gains = tree["image"], tree["gains"]
     assert image.min() >= 0
     mean = gains.mean(axis=0)[0]
     mean[1, 1] -= 1

@@ -1,0 +1,205 @@
+"""Radio interferometry: cost of the operators beside ducc0, and calibration by Newton beside calibration by antenna.
+
+    OMP_NUM_THREADS=1 python benchmarks/radio.py [--sections speed,calibration,methods] [--rounds 7] [--skies DIR]
+
+`speed`: image and adjoint with gains of 5 x 5 coefficients at 256 x 256 and 200 070 rows (VLA-A, 570 slots), beside the
+plain non-uniform transforms of ducc0 on the same rows in the same rounds; the visibility cube, a Gauss-Newton step, a
+sweep antenna by antenna, and the peak memory. `calibration`: sky known, misfit over time of both. `methods`: signal to
+noise of the image by all methods, five seeds; with ``--skies`` also on M31.fits, W28_256.fits and 3c353_gdth.fits.gz of
+that folder. One thread; medians with their quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from retrodict.cases.radio_setup import METHODS, Observation, RadioSettings, observed, solver_of
+from retrodict.physics.radio.arrays import array, cell_for, observe
+from retrodict.physics.radio.gains import TimeBasis
+from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.screens import BandLimited, smooth_random
+from retrodict.physics.radio.simulation import simulate
+from retrodict.physics.radio.visibilities import Grid
+from retrodict.solvers.iterate import iterate
+from retrodict.solvers.radio.gain_blocks import GainBlocks
+from retrodict.solvers.radio.gain_newton import GainNewton
+from retrodict.solvers.radio.joint import signal_to_noise
+
+SKIES = {"M31": "M31.fits", "W28": "W28_256.fits", "3C353": "3c353_gdth.fits.gz"}
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Return seconds."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def told(name: str, values: list[float], unit: str = "ms", factor: float = 1e3) -> None:
+    """Print a median with quartiles."""
+    low, middle, high = np.quantile(np.array(values) * factor, [0.25, 0.5, 0.75])
+    print(f"  {name:44s} {middle:8.1f} [{low:.1f}, {high:.1f}] {unit}")
+
+
+def speed(rounds: int) -> None:
+    """Time the operators."""
+    from ducc0.nufft import nu2u, u2nu
+
+    rng = np.random.default_rng(0)
+    vis = observe(array("vla-a"), declination=0.7, slots=570)
+    grid = Grid(256, cell_for(vis))
+    basis = TimeBasis.spanning("dct", vis.slots[1], 3)
+    model = Interferometer(vis, grid, size=5, basis=basis, precision="single")
+    gains = smooth_random(rng, 27, 5, np.asarray(basis.at(vis.slots[1])))
+    image, uv = rng.random(grid.shape), vis.uv(grid)
+    complex_image = image.astype(np.complex64)
+    built = [timed(lambda: model.imager(gains))]
+    imager = model.imager(gains)
+    seen = imager.apply(image)
+    imager.adjoint(seen)
+    single = seen.astype(np.complex64)
+    uv32 = uv.astype(np.float32)
+
+    def plain() -> None:
+        u2nu(grid=complex_image, coord=uv32, forward=True, epsilon=1e-5, nthreads=1)
+        nu2u(points=single, coord=uv32, forward=False, epsilon=1e-5, nthreads=1, out=np.zeros(grid.shape, np.complex64))
+
+    ours, theirs, ratios = [], [], []
+    for _ in range(rounds):
+        ours.append(timed(lambda: imager.adjoint(imager.apply(image))))
+        theirs.append(timed(plain))
+        ratios.append(ours[-1] / theirs[-1])
+        built.append(timed(lambda: model.imager(gains)))
+    print(f"speed: {vis.rows} rows, 256 x 256, S = 5, P = 3")
+    told("A and A' with gains", ours)
+    told("ducc0, plain, single, 1e-5, both ways", theirs)
+    told("ratio", ratios, "", 1.0)
+    told("rows of the matrix built", built[1:])
+    data = model.predict(image, gains)
+    newton = GainNewton(model, data, np.ones(vis.rows))
+    unit, precision = model.kernels.unit(), np.full(gains.shape, 400.0)
+    cube = model.cube(image)
+    told("visibility cube", [timed(lambda: model.cube(image)) for _ in range(3)])
+    told("one Gauss-Newton step, all antennas", [timed(lambda: newton.step(cube, unit, precision, unit))])
+    blocks = GainBlocks(model)
+    blocks.quadratic(0, cube, model.kernels.at(unit, model.times), data, np.ones(vis.rows))
+    told(
+        "one sweep, antenna by antenna",
+        [timed(lambda: blocks.sweep(cube, unit, data, np.ones(vis.rows), precision, unit))],
+    )
+    print(f"  peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def calibration(_rounds: int) -> None:
+    """Print the misfit over time with the sky known."""
+    seen = observed(RadioSettings())
+    model = seen.model()
+    vis, unit = model.vis, model.kernels.unit()
+    cube, precision = model.cube(seen.sky), np.full(unit.shape, 3 / 0.05**2)
+    newton, blocks = GainNewton(model, vis.data, vis.weight), GainBlocks(model)
+    newton.step(cube, unit, precision, unit)
+    blocks.quadratic(0, cube, model.kernels.at(unit, model.times), vis.data, vis.weight)
+
+    def misfit(gains: np.ndarray) -> float:
+        v = np.einsum("mij,mij->m", model.pairs(gains)[0], model.responses(cube, gains)[0])
+        return float(np.mean(vis.weight * np.abs(v - vis.data) ** 2) / 2)
+
+    print("calibration, sky known: mean square of residual / noise after seconds")
+    for name, act, steps in (
+        ("Gauss-Newton", lambda g: newton.step(cube, g, precision, unit).gains, 6),
+        ("antenna by antenna", lambda g: blocks.sweep(cube, g, vis.data, vis.weight, precision, unit)[0], 40),
+    ):
+        gains, spent, line = unit, 0.0, []
+        for k in range(1, steps + 1):
+            began = time.perf_counter()
+            gains = act(gains)
+            spent += time.perf_counter() - began
+            if k in (1, 2, 3, 4, 6, 10, 20, 40):
+                line.append(f"{misfit(gains):.3g} @ {spent:.2f}")
+        print(f"  {name:20s} " + "  ".join(line))
+
+
+def other(sky: np.ndarray, seed: int) -> Observation:
+    """Return an observation of a sky that was given, in the default setting."""
+    config = RadioSettings(seed=seed)
+    rng = np.random.default_rng(seed)
+    rows = observe(array(config.array), declination=np.deg2rad(config.declination), slots=config.slots)
+    grid = Grid(len(sky), cell_for(rows))
+    times = rows.slots[1]
+    basis = np.asarray(TimeBasis.spanning("dct", times, config.terms).at(times))
+    drawn = smooth_random(rng, 27, config.support, basis, config.amplitude)
+    gains = BandLimited(drawn, basis, 2 * len(sky))
+    vis, clean = simulate(rows, grid, sky, gains, rng=rng, snr_db=config.snr)
+    return Observation(vis, clean, grid, sky, gains, drawn, config)
+
+
+def read_sky(path: Path, size: int) -> np.ndarray:
+    """Return an image at a size, its largest pixel 1, indexed [x, y]."""
+    from astropy.io import fits
+
+    with warnings.catch_warnings(), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        warnings.simplefilter("ignore")
+        data = np.asarray(fits.getdata(stream), float).squeeze().clip(0)
+    step = len(data) // size
+    small = data.reshape(size, step, size, step).sum(axis=(1, 3)).T
+    return np.ascontiguousarray(small / small.max())
+
+
+def methods(skies: Path | None, seeds: int) -> None:
+    """Print signal to noise of the image by all methods."""
+    makers: dict[str, Callable[[int], Observation]] = {
+        name: lambda seed, name=name: observed(RadioSettings(sky=name, seed=seed))
+        for name in ("spiral", "remnant", "jet")
+    }
+    if skies is not None:
+        makers |= {n: lambda s, f=f: other(read_sky(skies / f, 128), s) for n, f in SKIES.items()}
+    print(f"methods: VLA-A, 60 slots, S = 5, P = 3, 5 %, 40 dB, {seeds} seeds: dB (seconds)")
+    for sky, make in makers.items():
+        found: dict[str, list[float]] = {m: [] for m in METHODS}
+        spent: dict[str, list[float]] = {m: [] for m in METHODS}
+        for seed in range(seeds):
+            seen = make(seed)
+            for method in METHODS:
+                began = time.perf_counter()
+                result = iterate(solver_of(seen, method), seen.config.max_steps)
+                spent[method].append(time.perf_counter() - began)
+                found[method].append(signal_to_noise(result.data["image"].values, seen.sky))
+        text = [
+            f"{m} {np.median(v):.1f} [{min(v):.1f}, {max(v):.1f}] ({np.median(spent[m]):.0f})" for m, v in found.items()
+        ]
+        gap = np.array(found["true gains"]) - np.array(found["joint"])
+        print(
+            f"  {sky:8s} "
+            + "  ".join(text)
+            + f"  behind true gains {np.median(gap):.1f} [{gap.min():.1f}, {gap.max():.1f}]"
+        )
+
+
+def main() -> None:
+    """Run the sections."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sections", default="speed,calibration,methods")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--skies", type=Path)
+    given = parser.parse_args()
+    for section in given.sections.split(","):
+        if section == "methods":
+            methods(given.skies, given.seeds)
+        else:
+            {"speed": speed, "calibration": calibration}[section](given.rounds)
+
+
+if __name__ == "__main__":
+    main()

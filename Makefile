@@ -5,6 +5,8 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 DEMO_OUT ?= runs/demo
 export OMP_NUM_THREADS ?= 1
+# processes of a test run; each computes on one thread
+JOBS ?= 2
 
 .PHONY: demo test fast check clean
 
@@ -13,10 +15,10 @@ demo: $(STAMP)
 	$(BIN)/retrodict demo --preset smoke --out $(DEMO_OUT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
 
 fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 # what CI adds to the tests: lint, types, layers, and the examples of every docstring
 check: $(STAMP)
@@ -25,7 +27,7 @@ check: $(STAMP)
 	MYPYPATH=src $(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --doctest-modules --pyargs retrodict
+	$(BIN)/python -m pytest -n $(JOBS) --doctest-modules --pyargs retrodict
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

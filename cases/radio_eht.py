@@ -1,4 +1,9 @@
-"""Case ``radio-eht``: the shadow of the black hole of M87 from closures and self-calibration."""
+"""Case ``radio-eht``: the shadow of the black hole of M87 from closures and self-calibration.
+
+What is given is a disk, not its hole: disks of 58 to 80 micro-arcseconds end in rings of 41.5 to 43.1. Started from
+Gaussians of 40 to 50, which the entropy then prefers too, imaging ends in another minimum of the same closure
+chi-squared, with a ring off the centre and ghosts.
+"""
 
 from __future__ import annotations
 

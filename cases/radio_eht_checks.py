@@ -46,7 +46,7 @@ def checks(config: RadioEHT, seeds: Seeds) -> Sequence[Check]:
             3.0,
             max_abs,
             "uas",
-            note="the disk that imaging starts from decides between minima of equal misfit; its hole is not given",
+            note="starts from a disk; from a Gaussian, another minimum of the same closure chi-squared",
         ),
         Check(
             "M87: position angle of the bright side",

@@ -60,10 +60,10 @@ def recovery_figure(data: xr.Dataset) -> Figure:
     images = [_kelvin(data[k].values, cell, data.attrs["frequency"]) for k in ("truth", "image")]
     figure, axes = canvas(1, 2, 8.0, 3.7)
     titles = ("truth", f"image, cross-correlation {data.attrs['correlation']:.3f}")
-    for ax, image, title in zip(np.ravel(axes), images, titles, strict=True):
-        shown = _show(ax, image, cell, max(i.max() for i in images))
+    shown = [_show(ax, i, cell, max(k.max() for k in images)) for ax, i in zip(np.ravel(axes), images, strict=True)]
+    for ax, title in zip(np.ravel(axes), titles, strict=True):
         ax.set_title(title)
-    figure.colorbar(shown, ax=axes, label=r"brightness temperature ($10^9$ K)", shrink=0.85)
+    figure.colorbar(shown[0], ax=axes, label=r"brightness temperature ($10^9$ K)", shrink=0.85)
     return figure
 
 
@@ -95,9 +95,9 @@ def coverage_figure(outcome: FitOutcome) -> Figure:
     u, v = _frequencies(vis)
     signal = np.log10(np.abs(vis.data) * np.sqrt(vis.weight))
     figure, ax = canvas(1, 1, 5.4, 4.4)
-    for sign in (1, -1):
-        shown = ax.scatter(sign * u, sign * v, c=signal, s=12, cmap="viridis", zorder=3)
-    reach = 1.1 * float(np.hypot(u, v).max())
+    both = np.concatenate([u, -u]), np.concatenate([v, -v])
+    shown = ax.scatter(*both, c=np.tile(signal, 2), s=12, cmap="viridis", zorder=3)
+    reach = 1.15 * max(float(np.hypot(u, v).max()), 1e-9 / (25 * UAS))
     for scale in (25.0, 50.0):
         ring_at = 1e-9 / (scale * UAS)
         angle = np.linspace(0, 2 * np.pi, 200)

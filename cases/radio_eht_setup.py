@@ -123,7 +123,7 @@ def crescent(config: RadioEHT, refined: int = 1) -> Floats:
 
 def simulated(config: RadioEHT, seeds: Seeds) -> Visibilities:
     """Return the crescent seen where M87 was seen, through random gains of the stations, with the noise of the data."""
-    from retrodict.inverse.radio.closure_imaging import SkyTransform
+    from retrodict.inverse.radio.sky_transform import SkyTransform
 
     vis, rng = observed(config), seeds.stream("stations and noise")
     # finer pixels than those of the image that is sought

@@ -79,7 +79,7 @@ def image_figure(outcome: FitOutcome) -> Figure:
         images |= compared(seen.config)
     names = [m for m in METHODS if m in images]
     figure, axes = canvas(2, len(names) + 1, 2.5 * (len(names) + 1), 5.2)
-    extent = _extent(seen.grid.coordinates * seen.grid.cell)
+    extent = _extent(np.asarray(seen.grid.coordinates * seen.grid.cell, np.float64))
     top = float(seen.sky.max())
     _logarithmic(axes[0, 0], seen.sky, top, extent, "sky")
     axes[1, 0].axis("off")

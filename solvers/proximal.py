@@ -43,7 +43,7 @@ def prox_nonnegative_l1(z: Reals, threshold: ArrayLike) -> Reals:
     >>> prox_nonnegative_l1(np.array([3.0, 0.5, -2.0]), 1.0)
     array([2., 0., 0.])
     """
-    return np.maximum(z - np.asarray(threshold, z.dtype), z.dtype.type(0))
+    return np.asarray(np.maximum(z - np.asarray(threshold, z.dtype), z.dtype.type(0)))
 
 
 class Frame(Protocol):
@@ -202,7 +202,9 @@ class SparseProx:
         ascent = _Ascent(self.frame, z, step, weights, (bounds[0], bounds[1]), self._warm(dual, step, weights, z.dtype))
         bar = self.tolerance if tolerance is None else tolerance
         limit = self.max_iterations if max_iterations is None else max_iterations
-        for count in range(1, limit + 1):
+        count, gap, primal, norm = 0, np.inf, 0.0, 0.0
+        while count < limit:
+            count += 1
             gap, primal, norm = ascent.climb()
             if gap <= bar * primal:
                 break

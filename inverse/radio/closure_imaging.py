@@ -1,9 +1,9 @@
 """Images from closure phases, closure amplitudes and, once they are calibrated to the image, visibilities.
 
-Regularised maximum likelihood with self-calibration, as EHT Collaboration (2019), Astrophys. J. Lett. 875, L4, section 6.2
-describes its script pipelines: the first round sees closures alone, every later one starts from the image before it,
-blurred, and adds visibilities divided by the gains that this image gives. Amplitudes bind the image as far as the gains
-are known. The objective has several minima: which one is found depends on the start, a disk.
+Regularised maximum likelihood with self-calibration, in the manner of EHT Collaboration (2019), Astrophys. J. Lett.
+875, L4: the first round sees closures, and amplitudes as far as the gains are known; every later one starts from the
+image before it, blurred, and adds visibilities divided by the gains that this image gives. The objective has several
+minima: which one is found depends on the start, a disk.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.inverse.radio.image_priors import disk_image, entropy, total_variation
+from retrodict.inverse.radio.sky_transform import SkyTransform
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.radio.closures import Closures, closure_amplitudes, closure_phases, wrapped
 from retrodict.physics.radio.visibilities import Grid, Visibilities
@@ -27,7 +28,7 @@ from retrodict.solvers.radio.stefcal import Calibration, stefcal
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ClosureImager", "ImageState", "SkyTransform"]
+__all__ = ["ClosureImager", "ImageState"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -36,40 +37,24 @@ _FLOOR = 1e-4
 """Share of the flux that the entropy expects evenly over the field."""
 
 
-class SkyTransform:
-    """Visibilities of an image by sums over its columns and rows: exact, and quick for some thousand visibilities.
+@dataclass(frozen=True, eq=False)
+class ImageState:
+    """What a round leaves.
 
     Parameters
     ----------
-    vis : Visibilities
-        Where.
-    grid : Grid
-        Pixels.
+    round : int
+        Its number.
+    image : ndarray, shape (size, size)
+        Flux of the pixels [Jy].
+    gains : ndarray of complex, shape (slot, receptor)
+        Gains.
 
     Examples
     --------
-    >>> one = Visibilities(np.full((1, 3), 1e5), [3e9], [0.0], [0], [1], [1 + 0j], [1.0], [False])
-    >>> sky = np.zeros((4, 4))
-    >>> sky[2, 2] = 3.0
-    >>> SkyTransform(one, Grid(4, 1e-7)).apply(sky)
-    array([3.+0.j])
+    >>> ImageState(0, np.zeros((4, 4)), np.ones((1, 2), complex)).round
+    0
     """
-
-    def __init__(self, vis: Visibilities, grid: Grid) -> None:
-        self.columns, self.rows = (np.exp(-1j * np.outer(u, grid.coordinates)) for u in vis.uv(grid).T)
-
-    def apply(self, image: Floats) -> Complexes:
-        """Return ``sum x(n) exp(-i uv . n)``, shape (row,)."""
-        return np.asarray(np.sum((self.columns @ image) * self.rows, axis=1))
-
-    def adjoint(self, values: Complexes) -> Floats:
-        """Return the real part of ``sum_r V_r exp(+i uv_r . n)``, an image."""
-        return np.asarray(((self.columns.conj() * values[:, None]).T @ self.rows.conj()).real)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageState:
-    """What a round leaves: its number, the image [Jy] and the gains of every interval and station."""
 
     round: int
     image: Floats
@@ -131,7 +116,7 @@ class ClosureImager:
     gain_spread: float = 0.15
     rounds: int = 6
     steps: int = 150
-    tolerance: float = 0.05
+    tolerance: float = 0.02
 
     def __post_init__(self) -> None:
         for name in ("flux", "disk", "blur", "gain_spread", "tolerance", "rounds", "steps"):
@@ -211,7 +196,8 @@ class ClosureImager:
         image : ndarray, shape (size, size)
             Flux of the pixels [Jy], not negative.
         factor : ndarray of complex, shape (row,), optional
-            Products of gains by which data are divided; without them, closures alone count.
+            Products of gains by which data are divided; without them, visibilities do not count, only closures and
+            amplitudes.
 
         Returns
         -------
@@ -232,16 +218,16 @@ class ClosureImager:
             slope = 2 * np.sin(gap) if phase else 2 * gap
             value += float(np.mean(term / spread**2))
             pull += closures.pull_back(model, slope / spread**2 / closures.count)
-        part, slope = self._amplitudes(model)
-        value, pull = value + part, pull + slope
+        part, force = self._amplitudes(model)
+        value, pull = value + part, pull + force
         if factor is not None:
-            gap = model - self.vis.data / factor
+            rest = model - self.vis.data / factor
             weight = self.weight * np.abs(factor) ** 2 / (2 * self.vis.rows)
-            value += float(np.sum(weight * np.abs(gap) ** 2))
-            pull += 2 * weight * gap
+            value += float(np.sum(weight * np.abs(rest) ** 2))
+            pull += 2 * weight * rest
         gradient = self.transform.adjoint(pull)
-        for share, (part, slope) in self._priors(image):
-            value, gradient = value + share * part, gradient + share * slope
+        for share, (part, rise) in self._priors(image):
+            value, gradient = value + share * part, gradient + share * rise
         return value, gradient
 
     def _amplitudes(self, model: Complexes) -> tuple[float, Complexes]:
@@ -268,7 +254,9 @@ class ClosureImager:
         ]
 
     def _image(self, start: Floats, factor: Complexes | None) -> Floats:
-        from scipy.optimize import minimize
+        from scipy import optimize
+
+        minimize: Any = optimize.minimize  # its stubs know only vectors of one static length
 
         pixel = self.flux / self.grid.size**2
 

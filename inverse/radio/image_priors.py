@@ -25,9 +25,9 @@ def entropy(image: Floats, prior: Floats) -> tuple[float, Floats]:
     >>> entropy(np.array([1.0, 2.0]), np.array([1.0, 2.0]))[0]
     0.0
     """
-    # a pixel of zero has entropy p; its slope is that of a pixel a millionth of the prior
+    # the slope of the logarithm has no end towards zero: below a millionth of the prior it is a constant
     ratio = np.log(np.maximum(image / prior, 1e-6))
-    return float(np.sum(image * ratio - image + prior)), ratio
+    return float(np.sum(image * ratio - image + prior)), np.where(image > 1e-6 * prior, ratio, ratio - 1)
 
 
 def total_variation(image: Floats, softening: float) -> tuple[float, Floats]:

@@ -1,7 +1,7 @@
 """Measures of a ring: diameter, width, orientation and asymmetry from profiles along its radii.
 
-As in EHT Collaboration (2019), Astrophys. J. Lett. 875, L4, section 9: the centre is where the peaks of the profiles are
-most nearly at one distance.
+After EHT Collaboration (2019), Astrophys. J. Lett. 875, L4, section 9: the centre is where the peaks of the profiles
+are most nearly at one distance.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Ring:
         Position angle of the bright side, from north to east, 0 to 2 pi [rad].
     asymmetry : float
         Modulus of the first harmonic of the brightness along the ring, relative to its mean: 0 to 1.
+
+    Examples
+    --------
+    See `ring_of`.
     """
 
     centre: tuple[float, float]
@@ -87,7 +91,7 @@ def ring_of(image: Floats, grid: Grid, radii: tuple[float, float]) -> Ring:
     at = np.array([np.sum(image * c) / image.sum() for c in np.meshgrid(*2 * [grid.coordinates], indexing="ij")])
     for reach in (0.15 * high, 0.03 * high, 0.006 * high):
         steps = reach * np.linspace(-3, 3, 7)
-        tried = [at + (a, b) for a in steps for b in steps]
+        tried = [at + np.array([a, b]) for a in steps for b in steps]
         at = min(tried, key=lambda c: _roundness(_profiles(spline, c, distance), distance))
     profiles = _profiles(spline, at, distance)
     peak = _peaks(profiles, distance)
@@ -120,7 +124,9 @@ def _peaks(profiles: Floats, distance: Floats) -> Floats:
 
 def _roundness(profiles: Floats, distance: Floats) -> float:
     peak = _peaks(profiles, distance)
-    return float(peak.std() / peak.mean())
+    # a profile that rises to an end of the range has no peak, and many such would be round
+    lost = np.mean((peak == distance[0]) | (peak == distance[-1]))
+    return float(peak.std() / peak.mean() + lost)
 
 
 def _widths(spline: Floats, centre: Floats, peak: Floats) -> list[float]:

@@ -14,9 +14,9 @@ __all__ = ["averaged"]
 def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
     """Average every baseline over its scans, or over intervals of them.
 
-    Means are coherent: phases that turn within an interval cost amplitude. Flagged rows, autocorrelations and rows without
-    weight are left out, the weights of the others add up, and every mean points from the lower antenna to the higher.
-    The times of an interval become one, the mean over all its rows, so that its baselines close.
+    Means are coherent: phases that turn within an interval cost amplitude. Flagged rows, autocorrelations and rows
+    without weight are left out, the weights of the others add up, and every mean points from the lower antenna to the
+    higher. The times of an interval become one, the mean over all its rows, so that its baselines close.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
     _, interval = np.unique(np.stack([scan, part]), axis=1, return_inverse=True)
     key = np.stack([interval, low, high, vis.frequency, vis.feed])
     kept, cell = np.unique(key, axis=1, return_inverse=True)
-    weight = np.bincount(cell, vis.weight)
+    weight = np.asarray(np.bincount(cell, vis.weight), np.float64)
     origin = vis.time.min()
     centre = np.bincount(interval, vis.time - origin) / np.bincount(interval) + origin
 

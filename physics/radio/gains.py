@@ -100,21 +100,21 @@ class TimeBasis:
         tau = (t - self.start) / ((self.stop - self.start) or 1.0)
         p = np.arange(self.terms)
         if self.kind in ("constant", "dct"):
-            return np.where(p > 0, np.sqrt(2.0), 1.0) * np.cos(np.pi * p * tau[:, None])
+            return np.asarray(np.where(p > 0, np.sqrt(2.0), 1.0) * np.cos(np.pi * p * tau[:, None]))
         if self.kind == "fourier":
             order = _fourier_order(self.terms)
-            return np.exp(2j * np.pi * order * tau[:, None] / self.margin)
+            return np.asarray(np.exp(2j * np.pi * order * tau[:, None] / self.margin), np.complex128)
         if self.kind == "b-spline":
             from scipy.interpolate import BSpline
 
             inner = np.linspace(0, 1, self.terms - 2)
             knots = np.concatenate([[0.0] * 3, inner, [1.0] * 3])
             scale = np.sqrt(self.terms - 3)
-            return scale * np.asarray(BSpline(knots, np.eye(self.terms), 3)(np.clip(tau, 0, 1)))
-        near = np.abs(t[:, None] - np.asarray(self.times)) < 1e-3
+            return np.asarray(scale * BSpline(knots, np.eye(self.terms), 3)(np.clip(tau, 0, 1)), np.float64)
+        near = np.asarray(np.abs(t[:, None] - np.asarray(self.times)) < 1e-3)
         if not near.any(axis=1).all():
             raise DataError(expected("TimeBasis", "a time that is no slot", "one of the slots the gains belong to"))
-        return near.astype(float)
+        return np.asarray(near, np.float64)
 
     @property
     def steady(self) -> Floats:
@@ -194,7 +194,7 @@ class Kernels:
 
     def at(self, gains: Complexes, times: ArrayLike) -> Complexes:
         """Return the kernels at times, shape (time, receptor, S, S)."""
-        return np.einsum("tp,rpij->trij", self.basis.at(times), gains, optimize=True).astype(np.complex128)
+        return np.asarray(np.einsum("tp,rpij->trij", self.basis.at(times), gains, optimize=True), np.complex128)
 
     def screens(self, kernels: Complexes, x: ArrayLike, y: ArrayLike) -> Complexes:
         """Return the gains towards directions.
@@ -215,7 +215,7 @@ class Kernels:
         omega = 2j * np.pi / self.padded
         ex = np.exp(omega * k[:, None] * np.asarray(x, float))
         ey = np.exp(omega * k[:, None] * np.asarray(y, float))
-        return np.einsum("...ij,in,jn->...n", kernels, ex, ey, optimize=True)
+        return np.asarray(np.einsum("...ij,in,jn->...n", kernels, ex, ey, optimize=True), np.complex128)
 
 
 def _fourier_order(terms: int) -> NDArray[np.int64]:

@@ -238,7 +238,14 @@ class Interferometer:
 
         extent = 2 * self.kernels.size - 1
         out = np.empty((self.vis.rows, extent, extent), np.complex128)
-        cubes(self.fourier.plane(image), self.fourier.corner, self.fourier.wx, self.fourier.wy, extent, out)
+        cubes(
+            self.fourier.plane(image).astype(np.complex128),
+            self.fourier.corner,
+            self.fourier.wx,
+            self.fourier.wy,
+            extent,
+            out,
+        )
         return out
 
     def pairs(self, gains: Complexes) -> tuple[Complexes, Complexes]:
@@ -293,7 +300,7 @@ class Interferometer:
     def linearize(self, params: Tree) -> tuple[Tree, Operator]:
         """Return the visibilities and the derivative with respect to image and gains."""
         image, gains = params["image"], self.kernels.check(params["gains"])
-        first, second = self.pairs(gains)
+        first, _ = self.pairs(gains)
         h1, h2 = self.responses(self.cube(image), gains)
         imager = self.imager(gains)
         basis = self.kernels.basis.at(self.times)

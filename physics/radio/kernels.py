@@ -250,12 +250,12 @@ def accumulate(
                 total = 0j
                 if leading[i]:
                     for k in range(size):
-                        for l in range(size):
-                            total += np.conj(kernels[t, o, k, l]) * cube[m, a - k + size - 1, b - l + size - 1]
+                        for e in range(size):
+                            total += np.conj(kernels[t, o, k, e]) * cube[m, a - k + size - 1, b - e + size - 1]
                 else:
                     for k in range(size):
-                        for l in range(size):
-                            total += kernels[t, o, k, l] * cube[m, k - a + size - 1, l - b + size - 1]
+                        for e in range(size):
+                            total += kernels[t, o, k, e] * cube[m, k - a + size - 1, e - b + size - 1]
                     total = np.conj(total)
                 h[a * size + b] = total
         w = weight[m]
@@ -310,7 +310,7 @@ def scatter(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def grams(h1: Complexes, h2: Complexes, first: Ints, second: Ints, slot: Ints, weight: Floats, out: Complexes) -> None:
-    """Add the normal matrix of every receptor in every slot to ``out``, shape (slot, receptor, S S, S S), lower part."""
+    """Add the normal matrix of every receptor and slot to ``out``, shape (slot, receptor, S S, S S), lower part."""
     n = h1.shape[1]
     for m in range(first.size):
         t, w = slot[m], weight[m]

@@ -203,7 +203,7 @@ def write_column(
     if not isinstance(values, Iterator) and np.ndim(values) != 1:
         raise DataError(expected("values", f"{np.ndim(values)} dimensions", "one"))
     parts = values if isinstance(values, Iterator) else iter([np.asarray(values)])
-    choice = {"field": field, "window": window, "channels": channels, "feeds": feeds}
+    choice: dict[str, Any] = {"field": field, "window": window, "channels": channels, "feeds": feeds}
     with view(path, **choice) as of:
         _range(of, start, None)
     if column not in of.about.columns:
@@ -319,4 +319,5 @@ def _mean(data: Complexes, weight: Floats, flag: Mask) -> tuple[Complexes, Float
     product = 4 * weight.prod(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         mean = data.mean(axis=-1, keepdims=True)
-    return mean, np.divide(product, both, out=np.zeros_like(both), where=both != 0), flag.any(axis=-1, keepdims=True)
+    weight = np.divide(product, both, out=np.zeros_like(both), where=both != 0)
+    return mean, weight, np.asarray(flag.any(axis=-1, keepdims=True))

@@ -18,7 +18,9 @@ Floats = NDArray[np.float64]
 BLOCK = 1 << 20
 """Numbers of a column that are read at a time where a whole column is only looked through."""
 
-CORRELATIONS = dict(zip(range(1, 13), "I Q U V RR RL LR LL XX XY YX YY".split(), strict=True))
+CORRELATIONS = dict(
+    zip(range(1, 13), ["I", "Q", "U", "V", "RR", "RL", "LR", "LL", "XX", "XY", "YX", "YY"], strict=True)
+)
 """Names of the codes in the column ``CORR_TYPE``."""
 
 _REQUIRED = ("UVW", "TIME", "ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "FIELD_ID", "SCAN_NUMBER", "FLAG", "FLAG_ROW")

@@ -138,7 +138,7 @@ def _kinds(path: Path, about: MSDescription, field: int | None, window: int | No
     fields = {f for f, w in there if window in (None, w)}
     windows = {w for f, w in there if field in (None, f)}
     for name, value, choices in (("field", field, fields), ("window", window, windows)):
-        if value is None and len(choices) > 1 or value is not None and value not in choices:
+        if (value is None and len(choices) > 1) or (value is not None and value not in choices):
             listed = ", ".join(_label(about, name, c) for c in sorted(choices)) or "no rows for this pair"
             raise ConfigError(expected(f"{path}: {name}", value, f"one of {listed}"))
     chosen, spectral = min(fields) if field is None else field, min(windows) if window is None else window

@@ -97,7 +97,8 @@ class MeasurementSetWriter:
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ConfigError(expected(name, value, "a positive number"))
         _check_place(self.path, overwrite)
-        self.rows, self._times, self._folder, self._main = 0, (np.inf, -np.inf), "", None
+        self.rows, self._times, self._folder = 0, (np.inf, -np.inf), ""
+        self._main: Any = None
 
     def __enter__(self) -> MeasurementSetWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +166,7 @@ class MeasurementSetWriter:
             "SCAN_NUMBER": vis.scan[rows.first].astype(np.int32),
             "DATA": rows.cube(vis.data, 0j).astype(np.complex64),
             "FLAG": flag,
-            "FLAG_ROW": flag.all(axis=(1, 2)),
+            "FLAG_ROW": np.asarray(flag.all(axis=(1, 2))),
             "WEIGHT_SPECTRUM": spectrum,
             "WEIGHT": weight,
             "SIGMA": np.divide(1, np.sqrt(weight), out=np.zeros_like(weight), where=weight > 0),
@@ -188,7 +189,7 @@ class MeasurementSetWriter:
         channels, hands = self.frequency.size, len(self.like.feeds)
         cube, row = [channels, hands], [hands]
         kinds: dict[str, tuple[Any, str, list[int], int]] = {
-            **{name: (0j, "complex", cube, 8) for name in ("DATA", *self.columns)},
+            **dict.fromkeys(("DATA", *self.columns), (0j, "complex", cube, 8)),
             "FLAG": (False, "boolean", cube, 1),
             "WEIGHT_SPECTRUM": (0.0, "float", cube, 4),
             "WEIGHT": (0.0, "float", row, 4),

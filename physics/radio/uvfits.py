@@ -122,7 +122,8 @@ def _opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise DataError(expected(str(path), f"a file that is not FITS ({error})", "a UVFITS file")) from error
     with tables:
-        if not isinstance(tables[0], fits.GroupsHDU) or not tables[0].header.get("GCOUNT"):
+        primary: Any = tables[0]
+        if not isinstance(primary, fits.GroupsHDU) or not primary.header.get("GCOUNT"):
             raise DataError(expected(str(path), "no random groups", "a UVFITS file"))
         yield tables
 

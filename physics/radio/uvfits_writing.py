@@ -94,7 +94,7 @@ def _arrange(vis: Visibilities, frequencies: Floats) -> tuple[Ints, Floats]:
         )
     cells = np.zeros((first.size, frequencies.size, len(vis.feeds), 3))
     weight = np.where(vis.flag, -np.maximum(vis.weight, np.finfo(np.float32).tiny), vis.weight)
-    data = np.where(vis.flag & ~np.isfinite(vis.data), 0, vis.data)
+    data = np.asarray(np.where(vis.flag & ~np.isfinite(vis.data), 0, vis.data), np.complex128)
     cells[group, window, vis.feed] = np.stack([data.real, data.imag, weight], axis=1)
     return first, cells[:, None, None, :, None]
 

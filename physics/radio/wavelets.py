@@ -78,7 +78,7 @@ class Dictionary:
     @property
     def scale(self) -> float:
         """One over the root of the number of bases."""
-        return len(self.names) ** -0.5
+        return float(len(self.names) ** -0.5)
 
     def analyse(self, x: Reals, out: Reals | None = None) -> Reals:
         """Return ``Psi' x``.

@@ -1,13 +1,14 @@
 """Calibration block: gains of one receptor after the other, each by its exact regularised normal equations.
 
 With everything but one receptor's gains held, its visibilities are linear in them, and the normal matrix of all its
-``S^2 P`` coefficients is ``sum_t (b_t^H b_t) kron (H_t^H W H_t)``: formed once, it is solved exactly, which no number of
-gradient steps betters. Both orders of a pair enter a receptor's equations; each row counts once in the objective.
+``S^2 P`` coefficients is ``sum_t (b_t^H b_t) kron (H_t^H W H_t)``: formed once, it is solved exactly, which no number
+of gradient steps betters. Both orders of a pair enter a receptor's equations; each row counts once in the objective.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ class GainBlocks:
         order = np.lexsort((rows, who))
         edges = np.searchsorted(who[order], np.arange(self.model.kernels.receptors + 1))
         members = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             at = order[low:high]
             m, lead = rows[at], leads[at]
             members.append((m, lead, np.where(lead, second[m], first[m]), slot[m]))

@@ -1,8 +1,8 @@
 """Calibration of all gains at once: Gauss-Newton steps over the reals, conjugate gradients, exact line search.
 
 A visibility is bilinear in the gains of its two antennas, so descent one antenna after the other creeps: every antenna
-waits for 26 others. Linearised in all of them, ``dV = h1 . d1 + conj(h2 . d2)`` is linear over the reals only; its normal
-equations are solved by conjugate gradients that the blocks of single receptors precondition. Along the step the
+waits for 26 others. Linearised in all of them, ``dV = h1 . d1 + conj(h2 . d2)`` is linear over the reals only; its
+normal equations are solved by conjugate gradients that the blocks of single receptors precondition. Along the step the
 visibilities are a parabola, the objective a quartic: its exact minimiser makes every step descend.
 """
 

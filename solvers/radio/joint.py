@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ __all__ = ["JointSolver", "JointState", "regauged", "signal_to_noise"]
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
+_FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative change that ends them
+_STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
 _WORTH = 2e-3  # smaller relative gains of the held-out residual do not prolong a solve
 
 
@@ -178,7 +180,7 @@ class JointSolver:
         image, gains = np.zeros(shape), self.model.kernels.unit() if self.fixed is None else self.fixed
         vector = np.random.default_rng(self.seed).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
-        spread = self.spread or 0.1
+        spread = self.spread or _STIFF
         return JointState(
             image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, 0
         )  # fmt: skip
@@ -193,12 +195,15 @@ class JointSolver:
         largest, vector = power(imager, state.vector, 20 if fresh else 4)
         data = self.root * self.model.vis.data
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
-        # from nothing, the residual is the sky itself: the thresholds follow it down
-        for _ in range(4 if fresh else 1):
+        # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
+        for _ in range(_FIRST if fresh else 1):
             scale = _scale(imager.apply(ahead) - data)
             prox = SparseProx(self.dictionary, self.threshold * scale * self.levels)
             found = ImageBlock(imager, data, prox, largest).descend(ahead, self.steps, dual)
+            moved = _norm(found.image - ahead)
             ahead, dual = found.image, found.dual
+            if moved < _SETTLED * _norm(ahead):
+                break
         return self._extrapolated(state, gains, found, vector, rise)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float]:
@@ -227,7 +232,7 @@ class JointSolver:
         held = self._held(image, gains)
         better = held < state.best
         learned = self.spread is None and self.fixed is None and np.isfinite(state.objective)
-        spread = self._spread(gains) if learned else state.spread
+        spread = min(self._spread(gains), _YIELD * state.spread) if learned else state.spread
         dual = found.dual
         new = JointState(
             image=image,
@@ -293,7 +298,7 @@ class JointSolver:
 
     def unpack(self, arrays: Mapping[str, Array]) -> JointState:
         """Inverse of `pack`."""
-        plain = {k: np.array(v) if v.ndim else v.item() for k, v in arrays.items()}
+        plain: dict[str, Any] = {k: np.array(v) if v.ndim else v.item() for k, v in arrays.items()}
         return JointState(**plain)
 
     def with_fixed(self, gains: Complexes) -> JointSolver:
@@ -323,7 +328,7 @@ def regauged(kernels: Kernels, grid: Grid, gains: Complexes) -> tuple[Complexes,
     """Move the steady screen that all receptors share out of the gains.
 
     ``D -> D c`` with ``x -> x / |c|^2`` leaves every visibility as it is, whatever the screen ``c`` of the field: data
-    cannot tell a common screen from the sky. For screens near one, dividing is subtracting the mean of the coefficients.
+    cannot tell a common screen from the sky. Near one, dividing is subtracting the mean of the coefficients.
 
     Parameters
     ----------

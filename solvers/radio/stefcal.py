@@ -129,8 +129,8 @@ def stefcal(
     >>> g = np.array([1.0, 2.0, 0.5j])
     >>> ones = np.ones(3)
     >>> vis = Visibilities(np.ones((3, 3)), ones, ones, *pairs, g[pairs[0]] * g[pairs[1]].conj(), ones, 0 * ones)
-    >>> stefcal(vis, ones + 0j).gains.round(6)
-    array([[1. +0.j , 2. +0.j , 0. +0.5j]])
+    >>> bool(np.abs(stefcal(vis, ones + 0j).gains - g).max() < 1e-6)
+    True
     """
     label = vis.slots[0] if interval is None else np.asarray(interval, np.int64)
     _check(vis, model, label, reference, prior)
@@ -192,7 +192,7 @@ class _Sums:
 
 def _phase(z: Complexes) -> Complexes:
     size = np.abs(z)
-    return np.asarray(np.where(size > 0, z, 1.0) / np.where(size > 0, size, 1.0))
+    return np.asarray(np.where(size > 0, z, 1.0) / np.where(size > 0, size, 1.0), np.complex128)
 
 
 def _referred(gains: Complexes, constrained: Mask, antennas: int, reference: int) -> Complexes:

@@ -120,5 +120,5 @@ def test_two_feeds_have_gains_of_their_own():
 
 
 def test_pixels_too_coarse_for_the_baselines_are_refused():
-    with pytest.raises(DataError, match="pixels smaller by 0.78"):
+    with pytest.raises(DataError, match=r"pixels smaller by 0\.785"):
         FourierGrid(np.array([[4.0, 0.0]]), 16)

@@ -96,7 +96,7 @@ def test_the_public_data_of_m87():
     assert (vis.rows, vis.flag.sum(), vis.slots[1].size) == (7447, 0, 781)
     assert vis.antennas == ("AA", "AP", "AZ", "JC", "LM", "PV", "SM", "SR")
     assert np.unique(vis.frequency).tolist() == [227070703125.0]
-    # coordinates are those of antenna 1 less antenna 2 seen from the source, sidereal time and precession to first order
+    # coordinates are those of antenna 1 less antenna 2 seen from the source, precession to first order
     day = vis.time / 86400 + 2400000.5 - 2451545.0
     year, (ra, dec) = day / 365.25, vis.centre
     ra, dec = (

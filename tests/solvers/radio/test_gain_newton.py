@@ -48,7 +48,7 @@ def test_every_step_descends_and_the_objective_is_what_it_says(small):
 
 
 def test_newton_reaches_the_noise_while_sweeps_creep(small):
-    gains, _, found = solved(small, 5)
+    _, _, found = solved(small, 5)
     chi2 = np.sum(small.weight * np.abs(found.visibility - small.data) ** 2) / (2 * small.data.size)
     assert 0.5 < chi2 < 1.1
     blocks, unit = GainBlocks(small.model), small.model.kernels.unit()

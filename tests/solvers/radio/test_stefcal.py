@@ -84,7 +84,7 @@ def test_flags_do_not_take_part_and_a_receptor_without_baselines_is_named():
 
 
 def test_a_strong_prior_holds_amplitudes_and_a_weak_one_does_not():
-    vis, model, gains = case(noise=0.01)
+    vis, model, _ = case(noise=0.01)
     held, free = (stefcal(vis, model, prior=p).gains for p in (1e-6, 1e6))
     assert np.abs(np.abs(held) - 1).max() < 1e-3
     assert np.abs(free - stefcal(vis, model).gains).max() < 1e-6

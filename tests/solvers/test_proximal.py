@@ -1,0 +1,89 @@
+"""Proximity operators against PyProximal, by optimality, and in the cases with a closed form."""
+
+import numpy as np
+import pytest
+
+from retrodict.physics.errors import SolverError
+from retrodict.physics.radio.wavelets import Dictionary
+from retrodict.solvers.proximal import SparseProx, prox_nonnegative_l1
+
+pytestmark = pytest.mark.slow  # compiled loops
+
+
+def point(shape=(16, 16), seed=0):
+    return 2 * np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_without_a_threshold_it_is_the_projection():
+    z = point()
+    np.testing.assert_array_equal(SparseProx(Dictionary((16, 16)), 1.0)(z, 0.0).x, np.maximum(z, 0))
+    np.testing.assert_allclose(SparseProx(Dictionary((16, 16)), 0.0)(z, 1.0).x, np.maximum(z, 0))
+
+
+def test_for_pixels_alone_it_is_the_threshold():
+    z = point()
+    prox = SparseProx(Dictionary((16, 16), ("dirac",)), 0.7, tolerance=1e-14, max_iterations=2000)
+    np.testing.assert_allclose(prox(z, 1.0).x, prox_nonnegative_l1(z, 0.7), atol=1e-6)
+
+
+def test_the_minimiser_is_that_of_another_library():
+    """Primal-dual splitting of PyProximal, a long run."""
+    import pylops
+    import pyproximal
+
+    psi, z, threshold = Dictionary((8, 8), ("db1", "db2", "dirac")), point((8, 8)), 0.4
+    dense = np.stack([psi.analyse(e.reshape(8, 8)).ravel() for e in np.eye(64)], axis=1)
+    theirs = pyproximal.optimization.primaldual.PrimalDual(
+        _Near(z.ravel()),
+        pyproximal.L1(sigma=threshold),
+        pylops.MatrixMult(dense),
+        x0=np.zeros(64),
+        tau=0.9,
+        mu=0.9,
+        niter=20000,
+    )
+    ours = SparseProx(psi, threshold, tolerance=1e-14, max_iterations=20000)(z, 1.0)
+    assert np.abs(ours.x.ravel() - theirs).max() < 1e-6
+
+
+class _Near:
+    """Half the squared distance from a point, over numbers of at least zero, as PyProximal wants it."""
+
+    hasgrad = False
+
+    def __init__(self, z):
+        self.z = z
+
+    def __call__(self, x):
+        return 0.5 * float(np.sum((x - self.z) ** 2))
+
+    def prox(self, x, tau):
+        return np.maximum((x + tau * self.z) / (1 + tau), 0)
+
+
+def test_the_gap_bounds_the_distance_and_closes():
+    psi, z = Dictionary((16, 16)), point()
+    exact = SparseProx(psi, 0.5, tolerance=1e-15, max_iterations=20000)(z, 1.0)
+    assert exact.gap < 1e-6 * np.sum(z**2)
+    for count in (1, 5, 50):
+        rough = SparseProx(psi, 0.5, tolerance=0.0, max_iterations=count)(z, 1.0)
+        assert np.sum((rough.x - exact.x) ** 2) <= 2 * rough.gap + 1e-10
+        assert rough.x.min() >= 0
+
+
+def test_a_warm_dual_saves_iterations_and_is_scaled_with_the_step():
+    psi, z = Dictionary((16, 16)), point()
+    prox = SparseProx(psi, 0.5, tolerance=1e-6, max_iterations=2000)
+    cold = prox(z, 1.0)
+    assert prox(z, 1.0, cold.dual).iterations < cold.iterations / 3
+    assert prox(z, 1.1, cold.dual).iterations < prox(z, 1.1).iterations
+
+
+def test_wrong_input_is_refused():
+    psi = Dictionary((16, 16))
+    with pytest.raises(SolverError, match="weights"):
+        SparseProx(psi, -1.0)
+    with pytest.raises(SolverError, match="lower <= upper"):
+        SparseProx(psi, 1.0, lower=2.0, upper=1.0)
+    with pytest.raises(SolverError, match="step"):
+        SparseProx(psi)(point(), -1.0)

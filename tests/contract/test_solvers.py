@@ -23,6 +23,7 @@ from retrodict.physics.pde.convection import convection
 from retrodict.physics.radio.gains import TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.radio.visibilities import Grid, Visibilities
+from retrodict.physics.seeds import Seeds
 from retrodict.physics.spaces import Space, Var
 from retrodict.solvers.base import Solver
 from retrodict.solvers.checkpoint import CheckpointStore
@@ -143,7 +144,18 @@ def ensemble():
 
 ENSEMBLES = {"EnsembleSmoother": ensemble}
 TABLE |= ENSEMBLES
-IMAGERS = {"JointSolver": joint}
+
+
+def closure():
+    """Bundled data, a few pixels."""
+    from retrodict.cases.config import resolve
+    from retrodict.cases.radio_eht import case
+
+    config = resolve(case, "smoke")
+    return case.problem(config, Seeds(0), None)
+
+
+IMAGERS = {"JointSolver": joint, "ClosureImager": closure}
 TABLE |= IMAGERS
 TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde, "FlameTrainer": flame, "NetworkSearch": simplified_flame}
 TABLE |= TRAINERS
@@ -163,7 +175,9 @@ HEAVY = (
     "case/flame-simplified",
     "case/radio-extended",
     "case/radio-points",
+    "case/radio-eht",
     "JointSolver",
+    "ClosureImager",
 )
 
 

@@ -36,14 +36,23 @@ def prox_nonnegative_l1(z: Reals, threshold: ArrayLike) -> Reals:
     Returns
     -------
     ndarray
-        Minimiser, of the kind of ``z``.
+        Minimiser, in single precision where ``z`` is, in double otherwise.
+
+    Raises
+    ------
+    SolverError
+        If a threshold is negative or not a number.
 
     Examples
     --------
     >>> prox_nonnegative_l1(np.array([3.0, 0.5, -2.0]), 1.0)
     array([2., 0., 0.])
     """
-    return np.asarray(np.maximum(z - np.asarray(threshold, z.dtype), z.dtype.type(0)))
+    kind = np.float32 if z.dtype == np.float32 else np.float64
+    below = np.asarray(threshold, np.float64)
+    if not np.all(below >= 0):
+        raise SolverError(expected("prox_nonnegative_l1: threshold", below.min(), "at least zero everywhere"))
+    return np.asarray(np.maximum(z - below.astype(kind), 0, dtype=kind))
 
 
 class Frame(Protocol):
@@ -151,7 +160,8 @@ class SparseProx:
             raise SolverError(expected("SparseProx", got, "tolerance >= 0, max_iterations >= 1"))
         try:
             np.broadcast_to(weights, self.frame.coefficients)
-            np.broadcast_to(lower + upper, self.frame.coefficients[1:])
+            np.broadcast_to(lower, self.frame.coefficients[1:])
+            np.broadcast_to(upper, self.frame.coefficients[1:])
         except ValueError:
             got = f"weights {weights.shape}, bounds {lower.shape} and {upper.shape}"
             raise SolverError(
@@ -160,7 +170,8 @@ class SparseProx:
 
     def penalty(self, x: Reals) -> float:
         """Return ``|W Psi' x|_1``."""
-        return float(np.sum(np.abs(self.frame.analyse(x)) * self._at(x.dtype)[0], dtype=np.float64))
+        a = self.frame.analyse(x)
+        return float(np.sum(np.abs(a) * self._at(a.dtype)[0], dtype=np.float64))
 
     def __call__(
         self,
@@ -192,12 +203,14 @@ class SparseProx:
         Raises
         ------
         SolverError
-            If the step is negative or not finite, or the dual has another shape.
+            If the step is negative or not finite, or the point or the dual has another shape.
         """
+        if z.shape != self.frame.coefficients[1:]:
+            got = f"shape {z.shape}"
+            raise SolverError(expected("SparseProx: z", got, f"shape {self.frame.coefficients[1:]}"))
         if not (np.isfinite(step) and step >= 0):
             raise SolverError(expected("SparseProx: step", step, "a finite number of at least zero"))
-        if z.dtype not in (np.float32, np.float64) or not z.flags.c_contiguous:
-            z = np.ascontiguousarray(z, np.float64)
+        z = np.ascontiguousarray(z, np.float32 if z.dtype == np.float32 else np.float64)
         weights, *bounds = self._at(z.dtype)
         ascent = _Ascent(self.frame, z, step, weights, (bounds[0], bounds[1]), self._warm(dual, step, weights, z.dtype))
         bar = self.tolerance if tolerance is None else tolerance

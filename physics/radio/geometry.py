@@ -221,6 +221,12 @@ def casacore_uvw(array: Array, time: ArrayLike, direction: tuple[float, float], 
     -------
     ndarray, shape (slot, antenna, 3)
         Relative to the first antenna [m].
+
+    Examples
+    --------
+    >>> pair = Array("pair", np.array([[6.4e6, 0, 0], [6.4e6, 100.0, 0]]), 0.0, 0.0, 25.0)
+    >>> round(float(np.linalg.norm(casacore_uvw(pair, 4.5e9, (0.0, 0.5))[0, 1])), 6)
+    100.0
     """
     from casacore.measures import measures
 

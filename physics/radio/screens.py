@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.disturbances import Ionosphere, Pointing, ionosphere_phase, pointing_errors
+from retrodict.physics.radio.gains import Kernels, TimeBasis
 
 __all__ = [
     "BandLimited",
@@ -61,7 +62,8 @@ class BandLimited:
     Raises
     ------
     DataError
-        If the shapes do not fit, or the support is even.
+        If the shapes do not fit, there are fewer than two receptors, or the support is even or not below half of
+        ``padded``.
 
     Examples
     --------
@@ -80,17 +82,18 @@ class BandLimited:
             raise DataError(expected("BandLimited.coefficients", shape, "(receptor, term, support, support), odd"))
         if len(terms) != 2 or terms[1] != shape[1]:
             raise DataError(expected("BandLimited.basis", terms, f"shape (slot, {shape[1]})"))
-        if self.padded < 1:
-            raise DataError(expected("BandLimited.padded", self.padded, "a positive number of pixels"))
+        _ = self.kernels
+
+    @property
+    def kernels(self) -> Kernels:
+        """Shape of the coefficients of one slot, time already summed over."""
+        receptors, _, support, _ = np.shape(self.coefficients)
+        return Kernels(support, self.padded, TimeBasis("constant"), receptors)
 
     def values(self, slot: int, x: Floats, y: Floats) -> Complexes:
         """Return gains, shape (receptor, point)."""
-        support = self.coefficients.shape[-1]
-        k = 2 * np.pi / self.padded * (np.arange(support) - support // 2)
-        along, across = np.exp(1j * np.outer(k, x)), np.exp(1j * np.outer(k, y))
-        modes = (along[:, None] * across[None, :]).reshape(support**2, -1)
-        now = np.tensordot(self.basis[slot], self.coefficients, axes=(0, 1)).reshape(-1, support**2)
-        return np.asarray(now @ modes, np.complex128)
+        now = np.tensordot(self.basis[slot], self.coefficients, axes=(0, 1))
+        return self.kernels.screens(now, x, y)
 
 
 def smooth_random(

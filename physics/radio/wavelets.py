@@ -103,7 +103,7 @@ class Dictionary:
         from retrodict.physics.radio import wavelet_kernels
 
         kind = _kind(x)
-        image = np.multiply(self._checked("x", x, self.shape), self.scale, dtype=kind)
+        image = np.multiply(self._checked("x", x, self.shape), self.scale, dtype=kind, order="C")
         if out is None:
             out = np.empty(self.coefficients, kind)
         self._checked("out", out, self.coefficients, kind)

@@ -79,6 +79,15 @@ def test_a_warm_dual_saves_iterations_and_is_scaled_with_the_step():
     assert prox(z, 1.1, cold.dual).iterations < prox(z, 1.1).iterations
 
 
+def test_whole_numbers_are_computed_in_double_and_no_bounds_are_allowed():
+    z = np.arange(-128, 128).reshape(16, 16)
+    np.testing.assert_array_equal(prox_nonnegative_l1(z, 0.5), np.maximum(z - 0.5, 0))
+    prox = SparseProx(Dictionary((16, 16), ("dirac",)), 0.5, lower=-np.inf)
+    assert prox.penalty(z) == 0.5 * np.abs(z).sum()
+    soft = np.sign(z) * np.maximum(np.abs(z) - 0.5, 0)
+    np.testing.assert_allclose(prox(z, 1.0, tolerance=1e-14, max_iterations=2000).x, soft, atol=1e-6)
+
+
 def test_wrong_input_is_refused():
     psi = Dictionary((16, 16))
     with pytest.raises(SolverError, match="weights"):
@@ -87,3 +96,7 @@ def test_wrong_input_is_refused():
         SparseProx(psi, 1.0, lower=2.0, upper=1.0)
     with pytest.raises(SolverError, match="step"):
         SparseProx(psi)(point(), -1.0)
+    with pytest.raises(SolverError, match="z"):
+        SparseProx(psi)(point((8, 8)), 1.0)
+    with pytest.raises(SolverError, match="threshold"):
+        prox_nonnegative_l1(point(), -1.0)

@@ -116,6 +116,8 @@ def test_products_multiply():
         (lambda r: smooth_random(r, 2, 3, np.arange(3.0)[:, None]), ConfigError, "basis"),
         (lambda _: BandLimited(np.ones((2, 1, 4, 4)), np.ones((3, 1)), 8), DataError, "coefficients"),
         (lambda _: BandLimited(np.ones((2, 1, 3, 3)), np.ones((3, 2)), 8), DataError, "basis"),
+        (lambda _: BandLimited(np.ones((2, 1, 5, 5)), np.ones((3, 1)), 10), DataError, "size"),
+        (lambda _: BandLimited(np.ones((1, 1, 3, 3)), np.ones((3, 1)), 8), DataError, "receptors"),
         (lambda r: pointing_errors(r, 2, 3, width=0.0, error=1.0), ConfigError, "width"),
         (lambda r: ionosphere_phase(r, np.zeros((2, 2)), [0.0], rms=1, cell=1, scales=(2, 1)), ConfigError, "scales"),
     ],

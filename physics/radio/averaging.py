@@ -47,7 +47,7 @@ def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
         raise DataError(expected("averaged: seconds", seconds, "a positive time"))
     vis, _ = vis.usable(drop_zero=False)
     swap = vis.antenna1 > vis.antenna2
-    data = np.where(swap, vis.data.conj(), vis.data)
+    data: NDArray[np.complex128] = np.where(swap, vis.data.conj(), vis.data)
     uvw = np.where(swap[:, None], -vis.uvw, vis.uvw)
     low, high = np.minimum(vis.antenna1, vis.antenna2), np.maximum(vis.antenna1, vis.antenna2)
     scans, scan = np.unique(vis.scan, return_inverse=True)

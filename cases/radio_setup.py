@@ -191,7 +191,6 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
         fixed=fixed,
         bases=bases,
         steps=steps,
-        seed=seen.config.seed,
         truth=seen.sky,
     )
 

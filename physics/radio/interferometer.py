@@ -7,8 +7,10 @@ oversampled Fourier grid, so the cube is read off the same grid cells, and sky a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ __all__ = ["FourierGrid", "Imager", "Interferometer", "exact_cube"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Complexes = NDArray[np.complex128]
+T = TypeVar("T")
 
 WIDTH = 6
 """Cells that a gridding kernel spans: 6 at an oversampling of 2 is accurate to some 5e-6, 8 to 1e-7."""
@@ -215,7 +218,45 @@ class Interferometer:
         self.fourier = FourierGrid(vis.uv(grid), grid.size, 2 * self.kernels.half)
         self.first, self.second = vis.receptors
         self.slot, self.times = vis.slots
+        self._last: tuple[Complexes, Imager] | None = None
         self.dtype = np.dtype({"double": "complex128", "single": "complex64"}[precision])
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.vis.rows
+
+    def total(self, act: Callable[[Interferometer], T]) -> T:
+        """Return ``act`` of the rows, as `retrodict.physics.radio.streaming.Streamed` does of many chunks."""
+        return act(self)
+
+    @cached_property
+    def root(self) -> Floats:
+        """Roots of the weights, shape (row,)."""
+        return np.sqrt(self.vis.weight)
+
+    @cached_property
+    def target(self) -> Complexes:
+        """Data times the roots of the weights, shape (row,)."""
+        return self.root * self.vis.data
+
+    def whitened(self, gains: Complexes) -> Imager:
+        """Return `imager` times the roots of the weights; the last one is kept."""
+        if self._last is None or not np.array_equal(self._last[0], gains):
+            self._last = (gains, self.imager(gains, self.root))
+        return self._last[1]
+
+    def beam(self) -> Floats:
+        """Return ``sum w cos(uv . n)`` at lags of up to the field, shape (2 N, 2 N), lag zero at ``[N, N]``.
+
+        It is the image of a source of 1 Jy at the centre, and the covariance of two pixels of an image of noise.
+        """
+        from ducc0.nufft import nu2u
+
+        points = self.vis.weight.astype(np.complex128)
+        out = np.empty((2 * self.grid.size, 2 * self.grid.size), np.complex128)
+        nu2u(points=points, coord=self.vis.uv(self.grid), forward=False, epsilon=1e-10, nthreads=1, out=out)
+        return np.ascontiguousarray(out.real)
 
     @property
     def domain(self) -> Space:

@@ -25,6 +25,7 @@ __all__ = [
     "MeasurementSetWriter",
     "chunks",
     "describe",
+    "ranges",
     "read_measurement_set",
     "write_column",
     "write_measurement_set",
@@ -135,15 +136,56 @@ def chunks(
     >>> [chunk.data.real.tolist() for chunk in chunks(path, 1)]
     [[1.0], [2.0]]
     """
+    with view(path, field=field, window=window, channels=channels, feeds=feeds) as of:
+        weights = _weights(of)
+        for first, count in _ranges(of, size):
+            yield _read(of, column, weights, first, count)
+
+
+def ranges(
+    path: str | Path,
+    size: int,
+    *,
+    field: int | None = None,
+    window: int | None = None,
+    channels: slice | None = None,
+    feeds: str = "stokes-i",
+) -> list[tuple[int, int]]:
+    """Return first row and number of rows of every chunk of `chunks`, for `read_measurement_set`.
+
+    Parameters
+    ----------
+    path, size, field, window, channels, feeds
+        As for `chunks`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As for `chunks`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/two.ms"
+    >>> write_measurement_set(
+    ...     path, Visibilities(np.ones((2, 3)), [1e9] * 2, [0, 9], [0, 0], [1, 1], [1, 2], [1, 1], [0, 0])
+    ... )
+    >>> ranges(path, 1)
+    [(0, 1), (1, 1)]
+    """
+    with view(path, field=field, window=window, channels=channels, feeds=feeds) as of:
+        return _ranges(of, size)
+
+
+def _ranges(of: MSView, size: int) -> list[tuple[int, int]]:
     if size < 1:
         raise ConfigError(expected("chunks size", size, "at least one row"))
-    with view(path, field=field, window=window, channels=channels, feeds=feeds) as of:
-        weights, starts = _weights(of), slot_starts(of.rows)
-        first = 0
-        for stop, after in zip(starts[1:], [*starts[2:], None], strict=True):
-            if after is None or after - first > size:
-                yield _read(of, column, weights, first, stop - first)
-                first = stop
+    starts, first, found = slot_starts(of.rows), 0, []
+    for stop, after in zip(starts[1:], [*starts[2:], None], strict=True):
+        if after is None or after - first > size:
+            found.append((first, stop - first))
+            first = stop
+    return found
 
 
 def write_column(

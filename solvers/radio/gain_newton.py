@@ -8,16 +8,18 @@ visibilities are a parabola, the objective a quartic: its exact minimiser makes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.solvers.radio.gain_normal import NormalEquations
+from retrodict.solvers.radio.gain_tangent import Tangent, inner
+from retrodict.solvers.radio.misfit import Measurement
 
-__all__ = ["GainNewton", "GainStep"]
+__all__ = ["GainNewton", "GainStep", "Prior"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -30,8 +32,6 @@ class GainStep(NamedTuple):
     ----------
     gains : ndarray of complex, shape (receptor, term, S, S)
         New gains.
-    visibility : ndarray of complex, shape (row,)
-        What they predict.
     before, after : float
         Objective; ``after`` is never larger, up to rounding.
     length : float
@@ -41,7 +41,6 @@ class GainStep(NamedTuple):
     """
 
     gains: Complexes
-    visibility: Complexes
     before: float
     after: float
     length: float
@@ -49,17 +48,41 @@ class GainStep(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GainNewton:
-    """Gauss-Newton for ``sum w |V(U) - y|^2 / 2 + sum precision |U - centre|^2 / 2`` with the sky held.
+class Prior:
+    """Independent normal distributions of the real and the imaginary part of every coefficient.
 
     Parameters
     ----------
-    model : Interferometer
-        The measurement.
-    data : ndarray of complex, shape (row,)
-        Visibilities [Jy].
-    weight : ndarray, shape (row,)
-        Inverse variance of the real and of the imaginary part [Jy-2].
+    centre : ndarray of complex, shape (receptor, term, S, S)
+        Means.
+    precision : ndarray, shape (receptor, term, S, S)
+        Inverse variances.
+
+    Examples
+    --------
+    >>> Prior.about(np.ones((1, 1, 1, 1), complex), 0.5).precision.item()
+    4.0
+    """
+
+    centre: Complexes
+    precision: Floats
+
+    @classmethod
+    def about(cls, centre: Complexes, deviation: float) -> Prior:
+        """Return the prior of one standard deviation for all coefficients."""
+        return cls(centre, np.full(centre.shape, deviation**-2.0))
+
+
+class GainNewton:
+    """Gauss-Newton for ``sum w |V(U) - y|^2 / (2 s^2) + sum precision |U - centre|^2 / 2`` with the sky held.
+
+    Rows in memory are solved for by conjugate gradients; rows that are read in chunks are read twice, once for the
+    normal equations of all gains, which are then solved exactly, and once for the line search.
+
+    Parameters
+    ----------
+    model : Measurement
+        The rows with their data.
     tolerance : float
         Of the conjugate gradients, relative to the first preconditioned residual.
     max_iterations : int
@@ -70,167 +93,71 @@ class GainNewton:
     See `retrodict.solvers.radio.joint.JointSolver`.
     """
 
-    model: Interferometer
-    data: Complexes
-    weight: Floats
-    tolerance: float = 0.1
-    max_iterations: int = 50
-    basis: Complexes = field(init=False, repr=False)
+    def __init__(self, model: Measurement, tolerance: float = 0.1, max_iterations: int = 50) -> None:
+        self.model, self.tolerance, self.max_iterations = model, tolerance, max_iterations
 
-    def __post_init__(self) -> None:
-        basis = np.asarray(self.model.kernels.basis.at(self.model.times), np.complex128)
-        object.__setattr__(self, "basis", basis)
-
-    def step(self, cube: Complexes, gains: Complexes, precision: Floats, centre: Complexes) -> GainStep:
+    def step(self, image: Floats, gains: Complexes, prior: Prior, scale: float | None = None) -> GainStep:
         """Return one step.
 
         Parameters
         ----------
-        cube : ndarray of complex, shape (row, 2 S - 1, 2 S - 1)
-            Visibility cube of the sky.
-        gains, centre : ndarray of complex, shape (receptor, term, S, S)
-            Where to begin, and the mean of the prior.
-        precision : ndarray, shape (receptor, term, S, S)
-            Of the prior, of the real and of the imaginary part.
+        image : ndarray, shape (N, N)
+            The sky.
+        gains : ndarray of complex, shape (receptor, term, S, S)
+            Where to begin.
+        prior : Prior
+            Of the gains.
+        scale : float, optional
+            ``s``, noise in units of what the weights say; by default the residual's.
         """
-        line = Tangent(self.model, self.basis, self.weight, cube, gains)
-        residual = line.value - self.data
-        pull = gains - centre
-        gradient = line.adjoint(self.weight * residual) + precision * pull
-        delta, count = self._solve(line, precision, -gradient)
-        first, second = line.forward(delta), line.second(cube, delta)
-        w, p = self.weight, precision
-        quartic = [
-            0.5 * _inner(second, w * second),
-            _inner(first, w * second),
-            0.5 * _inner(first, w * first) + _inner(residual, w * second) + 0.5 * _inner(delta, p * delta),
-            _inner(gradient, delta),
-            0.5 * _inner(residual, w * residual) + 0.5 * _inner(pull, p * pull),
-        ]
+        model = self.model
+        pull = gains - prior.centre
+        if isinstance(model, Interferometer):
+            line = Tangent(model, image, gains)
+            s = _scale(line.misfit, model.rows) if scale is None else scale
+            gradient = line.adjoint(line.weight * line.residual) / s**2 + prior.precision * pull
+            delta, count = self._solve(line, s, prior.precision, -gradient)
+            sums = line.parabola(delta)
+        else:
+            normal = NormalEquations.of(model, image, gains)
+            s = _scale(normal.value, model.rows) if scale is None else scale
+            delta = normal.solve(s, prior.precision, -normal.gradient / s**2 - prior.precision * pull)
+            sums, count = model.total(lambda part: Tangent(part, image, gains).parabola(delta)), 0
+        quartic = np.array(sums) / s**2
+        p = prior.precision
+        quartic[2:] += [0.5 * inner(delta, p * delta), inner(delta, p * pull), 0.5 * inner(pull, p * pull)]
         length = _lowest(quartic)
-        visibility = line.value + length * first + length**2 * second
         after = float(np.polyval(quartic, length))
-        return GainStep(gains + length * delta, visibility, float(quartic[-1]), after, length, count)
+        return GainStep(gains + length * delta, float(quartic[-1]), after, length, count)
 
-    def _solve(self, line: Tangent, precision: Floats, right: Complexes) -> tuple[Complexes, int]:
+    def _solve(self, line: Tangent, scale: float, precision: Floats, right: Complexes) -> tuple[Complexes, int]:
         """Conjugate gradients on the normal equations of the linearisation."""
-        precondition = line.preconditioner(precision)
+        precondition = line.preconditioner(scale, precision)
+        weight = line.weight / scale**2
         x, r = np.zeros_like(right), right
         z = precondition(r)
-        p, rz = z, _inner(r, z)
+        p, rz = z, inner(r, z)
         bar = self.tolerance**2 * rz
         count = 0
         while count < self.max_iterations and rz > bar:
-            q = line.adjoint(self.weight * line.forward(p)) + precision * p
-            a = rz / _inner(p, q)
+            q = line.adjoint(weight * line.forward(p)) + precision * p
+            a = rz / inner(p, q)
             x, r = x + a * p, r - a * q
             z = precondition(r)
-            new = _inner(r, z)
+            new = inner(r, z)
             p, rz = z + (new / rz) * p, new
             count += 1
         return x, count
 
 
-class Tangent:
-    """The measurement linearised in all gains at a point.
-
-    Parameters
-    ----------
-    model : Interferometer
-        The measurement.
-    basis : ndarray of complex, shape (slot, term)
-        Functions of time.
-    weight : ndarray, shape (row,)
-        Of the preconditioner.
-    cube : ndarray of complex, shape (row, 2 S - 1, 2 S - 1)
-        Of the sky.
-    gains : ndarray of complex, shape (receptor, term, S, S)
-        The point.
-    """
-
-    def __init__(
-        self, model: Interferometer, basis: Complexes, weight: Floats, cube: Complexes, gains: Complexes
-    ) -> None:
-        self.model, self.basis, self.weight = model, basis, weight
-        rows = model.vis.rows
-        h1, h2 = model.responses(cube, gains)
-        first, _ = model.pairs(gains)
-        self.value = np.asarray(np.einsum("mij,mij->m", first, h1))
-        self.h1, self.h2 = h1.reshape(rows, -1), h2.reshape(rows, -1)
-
-    def forward(self, delta: Complexes) -> Complexes:
-        """Return the change of the visibilities, linear in ``delta`` over the reals."""
-        from retrodict.physics.radio.kernels import gather
-
-        m = self.model
-        receptors, terms = delta.shape[:2]
-        at = np.einsum("tp,rpa->tra", self.basis, delta.reshape(receptors, terms, -1), optimize=True)
-        out = np.empty(m.vis.rows, np.complex128)
-        gather(self.h1, self.h2, m.first, m.second, m.slot, at, out)
-        return out
-
-    def adjoint(self, values: Complexes) -> Complexes:
-        """Return the adjoint of `forward` with respect to ``<a, b> = Re(a' b)``."""
-        from retrodict.physics.radio.kernels import scatter
-
-        m, shape = self.model, self.model.kernels.shape
-        out = np.zeros((m.times.size, shape[0], shape[2] * shape[3]), np.complex128)
-        scatter(self.h1, self.h2, m.first, m.second, m.slot, values, out)
-        return np.asarray(np.einsum("tp,tra->rpa", self.basis.conj(), out, optimize=True)).reshape(shape)
-
-    def second(self, cube: Complexes, delta: Complexes) -> Complexes:
-        """Return the part of the visibilities that is quadratic in ``delta``."""
-        h1, _ = self.model.responses(cube, delta)
-        return np.asarray(np.einsum("mij,mij->m", self.model.pairs(delta)[0], h1))
-
-    def blocks(self) -> Complexes:
-        """Return the normal matrix of every receptor with the others held, shape (receptor, n, n), ``n = P S^2``."""
-        from retrodict.physics.radio.kernels import grams
-
-        m = self.model
-        receptors, terms, size, _ = m.kernels.shape
-        slots, n = m.times.size, size**2
-        at = np.zeros((slots, receptors, n, n), np.complex128)
-        grams(self.h1, self.h2, m.first, m.second, m.slot, self.weight, at)
-        pairs = (self.basis.conj()[:, :, None] * self.basis[:, None, :]).reshape(slots, -1)
-        lower = (pairs.T @ at.reshape(slots, -1)).reshape(terms, terms, receptors, n, n)
-        # only the lower triangle of each slot was summed: the rest is its conjugate with the two terms exchanged
-        full = lower + (lower * np.tril(np.ones((n, n)), -1)).transpose(1, 0, 2, 4, 3).conj()
-        return full.transpose(2, 0, 3, 1, 4).reshape(receptors, terms * n, terms * n)
-
-    def preconditioner(self, precision: Floats) -> Preconditioner:
-        """Return the inverse of the blocks with the prior's precision on their diagonals."""
-        matrices = self.blocks()
-        receptors, n, _ = matrices.shape
-        at = np.arange(n)
-        matrices[:, at, at] += precision.reshape(receptors, n)
-        return Preconditioner(tuple(cho_factor(matrix, lower=True) for matrix in matrices))
+def _scale(misfit: float, rows: int) -> float:
+    """Root of the mean square of the whitened residual, of its real and of its imaginary part."""
+    return max(float(np.sqrt(misfit / rows)), 1e-300)
 
 
-@dataclass(frozen=True)
-class Preconditioner:
-    """Solves with the factored block of every receptor.
-
-    Parameters
-    ----------
-    factors : tuple
-        Of `scipy.linalg.cho_factor`.
-    """
-
-    factors: tuple[tuple[Complexes, bool], ...]
-
-    def __call__(self, right: Complexes) -> Complexes:
-        """Return the solution, of the shape of ``right``, shape (receptor, ...)."""
-        return np.stack([cho_solve(f, v.ravel()).reshape(v.shape) for f, v in zip(self.factors, right, strict=True)])
-
-
-def _inner(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> float:
-    return float(np.real(np.vdot(a, b)))
-
-
-def _lowest(quartic: list[float]) -> float:
+def _lowest(quartic: Floats) -> float:
     """Return where a quartic that rises at both ends is lowest; 0, no step, if it is nowhere below its value there."""
-    slope = np.polyder(np.array(quartic))
+    slope = np.polyder(quartic)
     roots = np.roots(slope)
     real = [0.0, *(float(r.real) for r in roots if abs(r.imag) <= 1e-9 * max(1.0, abs(r)))]
     return min(real, key=lambda t: float(np.polyval(quartic, t)))

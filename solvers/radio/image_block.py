@@ -1,23 +1,21 @@
-"""Imaging block: the sparse, positive image with gains held, by accelerated forward-backward that must descend."""
+"""Imaging block: the sky for gains that are held, sparse, positive, by steps that descend."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.physics.radio.interferometer import Imager
 from retrodict.physics.radio.wavelets import Dictionary
-from retrodict.solvers.proximal import Dual, SparseProx
+from retrodict.solvers.forward_backward import fista, forward_backward
+from retrodict.solvers.proximal import Dual, Prox, SparseProx
+from retrodict.solvers.radio.misfit import Misfit
 
-__all__ = ["ImageBlock", "ImageStep", "noise_levels", "power"]
+__all__ = ["ImageBlock", "ImageStep", "noise_levels"]
 
 Floats = NDArray[np.float64]
-Complexes = NDArray[np.complex128]
-
-_SAFETY = 1.02  # power iteration approaches the largest eigenvalue from below
 
 
 class ImageStep(NamedTuple):
@@ -27,38 +25,30 @@ class ImageStep(NamedTuple):
     ----------
     image : ndarray, shape (N, N)
         New image [Jy/pixel].
-    dual : Dual
+    dual : Dual or None
         Warm start of the next proximity operator.
     before, after : float
-        ``|A x - y|^2 / 2 + |W Psi' x|_1``; ``after`` is never larger, up to the gap of the inner problem.
-    residual : ndarray of complex, shape (row,)
-        ``A x - y``.
-    lipschitz : float
-        Step sizes were one over it; raised where the power iteration fell short.
+        ``f(x) + |W Psi' x|_1``; ``after`` is never larger.
     """
 
     image: Floats
     dual: Dual | None
     before: float
     after: float
-    residual: Complexes
-    lipschitz: float
 
 
 @dataclass(frozen=True)
 class ImageBlock:
-    """Minimise ``|A x - y|^2 / 2 + |W Psi' x|_1`` over ``lower <= x <= upper``.
+    """Minimise ``f(x) + |W Psi' x|_1`` within bounds.
 
     Parameters
     ----------
-    imager : Imager
-        ``A``, rows times the roots of the weights.
-    data : ndarray of complex, shape (row,)
-        ``y``, times the roots of the weights.
+    misfit : Misfit
+        ``f``.
     prox : SparseProx
         Prior and bounds.
     lipschitz : float
-        Largest eigenvalue of ``A' A``, of `power`.
+        Largest eigenvalue of the second derivative of ``f``, of `retrodict.solvers.forward_backward.lipschitz`.
     inner : int
         Iterations of a proximity operator.
 
@@ -67,18 +57,13 @@ class ImageBlock:
     See `retrodict.solvers.radio.joint.JointSolver`.
     """
 
-    imager: Imager
-    data: Complexes
+    misfit: Misfit
     prox: SparseProx
     lipschitz: float
     inner: int = 2
 
-    def value(self, image: Floats, residual: Complexes) -> float:
-        """Return the objective at an image whose residual is known."""
-        return 0.5 * float(np.real(np.vdot(residual, residual))) + self.prox.penalty(image)
-
     def descend(self, image: Floats, steps: int, dual: Dual | None) -> ImageStep:
-        """Take accelerated steps (FISTA with gradient restart); should they not descend, plain ones that must.
+        """Take accelerated steps; should they not descend, plain ones that must.
 
         Parameters
         ----------
@@ -89,83 +74,52 @@ class ImageBlock:
         dual : Dual or None
             Of an earlier call.
         """
-        start = self.imager.apply(image) - self.data
-        before = self.value(image, start)
-        lipschitz = self.lipschitz
-        for momentum in (True, False, False, False):
-            new, kept = self._run(image, steps, dual, lipschitz, momentum)
-            residual = self.imager.apply(new) - self.data
-            after = self.value(new, residual)
-            if after <= before:
-                return ImageStep(new, kept, before, after, residual, lipschitz)
-            lipschitz *= 1.0 if momentum else 1.5
-        return ImageStep(image, dual, before, before, start, lipschitz)
+        before = self.misfit(image)[0] + self.prox.penalty(image)
+        found = fista(self.misfit, self._inexact, image, self.lipschitz, steps, dual=dual)
+        constant = self.lipschitz
+        for _ in range(3):
+            if found.values[-1] <= before:
+                return ImageStep(found.x, found.dual, before, float(found.values[-1]))
+            found = forward_backward(self.misfit, self._inexact, image, constant, steps, relaxation=1.0, dual=dual)
+            constant *= 1.5
+        return ImageStep(image, dual, before, before)
 
-    def _run(
-        self, image: Floats, steps: int, dual: Dual | None, lipschitz: float, momentum: bool
-    ) -> tuple[Floats, Dual | None]:
-        x, z, t = image, image, 1.0
-        for _ in range(steps):
-            gradient = self.imager.adjoint(self.imager.apply(z) - self.data)
-            found = self.prox(z - gradient / lipschitz, 1 / lipschitz, dual, max_iterations=self.inner)
-            new, dual = found.x, found.dual
-            if momentum and float(np.vdot(z - new, new - x)) <= 0:
-                following = 0.5 * (1 + np.sqrt(1 + 4 * t * t))
-                z = new + ((t - 1) / following) * (new - x)
-                t = following
-            else:
-                z, t = new, 1.0
-            x = new
-        return x, dual
+    def _inexact(self, z: Any, step: float, dual: Dual | None = None, /) -> Prox:
+        return self.prox(z, step, dual, max_iterations=self.inner)
 
 
-def power(imager: Imager, start: Floats, iterations: int) -> tuple[float, Floats]:
-    """Return the largest eigenvalue of ``A' A``, a little raised, and its vector, by power iteration.
-
-    Parameters
-    ----------
-    imager : Imager
-        ``A``.
-    start : ndarray, shape (N, N)
-        First vector; that of an earlier call saves iterations.
-    iterations : int
-        How many.
-    """
-    v, largest = start / np.linalg.norm(start), 0.0
-    for _ in range(iterations):
-        w = imager.normal(v)
-        largest = float(np.linalg.norm(w))
-        v = w / largest
-    return _SAFETY * largest, v
-
-
-def noise_levels(imager: Imager, dictionary: Dictionary, rng: np.random.Generator, draws: int = 3) -> Floats:
+def noise_levels(beam: Floats, dictionary: Dictionary) -> Floats:
     """Return the standard deviation of noise in each coefficient of the gradient, ``Psi' Re A' n``.
 
     ``n`` has real and imaginary parts of variance 1, as the noise of whitened data. It is the level below which a
-    coefficient of the gradient says nothing, hence the natural threshold of the sparse prior; equal within a subband.
+    coefficient of the gradient says nothing, hence the natural threshold of the sparse prior. Noise of an image is
+    stationary, its covariance the beam, so that the variance is the same within a subband: the power spectrum of the
+    noise times that of one wavelet, which is a product of two functions of one axis each.
 
     Parameters
     ----------
-    imager : Imager
-        ``A``, whitened.
+    beam : ndarray, shape (2 N, 2 N)
+        Of `retrodict.physics.radio.interferometer.Interferometer.beam`, summed over rows.
     dictionary : Dictionary
         ``Psi``.
-    rng : numpy.random.Generator
-        Draws the noise.
-    draws : int
-        How many are averaged.
 
     Returns
     -------
     ndarray, shape of the coefficients
         Standard deviations.
     """
-    rows = len(imager.rows)
-    square = np.zeros(dictionary.coefficients)
-    for _ in range(draws):
-        noise = rng.standard_normal(rows) + 1j * rng.standard_normal(rows)
-        square += dictionary.analyse(imager.adjoint(noise)) ** 2
-    band = dictionary.subbands.ravel()
-    mean = np.bincount(band, square.ravel()) / np.bincount(band) / draws
-    return np.asarray(np.sqrt(mean[band])).reshape(dictionary.coefficients)
+    side = len(beam)
+    spectrum = np.fft.fft2(np.fft.ifftshift(beam)).real / side**2
+    band = dictionary.subbands
+    square = np.empty(dictionary.coefficients)
+    for plane, name in enumerate(dictionary.names):
+        single = Dictionary(dictionary.shape, (name,), dictionary.level)
+        for label in np.unique(band[plane]):
+            members = np.argwhere(band[plane] == label)
+            unit = np.zeros(single.coefficients)
+            unit[0][tuple(members[len(members) // 2 + int(np.sqrt(len(members))) // 2])] = 1.0
+            wavelet = single.synthesise(unit)
+            i, j = np.unravel_index(int(np.abs(wavelet).argmax()), wavelet.shape)
+            x, y = (np.abs(np.fft.fft(v, side)) ** 2 for v in (wavelet[:, j], wavelet[i] / wavelet[i, j]))
+            square[plane][band[plane] == label] = x @ spectrum @ y
+    return np.asarray(dictionary.scale * np.sqrt(square))

@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.gains import Kernels
-from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.physics.radio.wavelets import SARA, Dictionary
 from retrodict.physics.spaces import Array
 from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
-from retrodict.solvers.radio.gain_newton import GainNewton
-from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, noise_levels, power
+from retrodict.solvers.radio.gain_newton import GainNewton, Prior
+from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, noise_levels
+from retrodict.solvers.radio.misfit import Measurement, Misfit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,9 +96,9 @@ class JointSolver:
 
     Parameters
     ----------
-    model : Interferometer
-        The rows that are fitted, with data and weights.
-    held_out : Interferometer or None
+    model : Measurement
+        The rows that are fitted, with data and weights: in memory, or read in chunks.
+    held_out : Measurement or None
         Rows of other time slots, which tell when to stop; the basis must not be ``slots``.
     threshold : float
         Thresholds of the sparse prior in standard deviations of the noise of a coefficient.
@@ -113,8 +114,6 @@ class JointSolver:
         The solve ends where image and gains together change by less, relatively.
     bases : tuple of str
         Of the sparse prior; ``("dirac",)`` for point sources.
-    seed : int
-        Of the noise that sets the thresholds.
     truth : ndarray or None
         True image of a simulation: its signal-to-noise ratio [dB] is then among the metrics. It steers nothing.
 
@@ -130,14 +129,15 @@ class JointSolver:
     >>> uvw = np.append(rng.uniform(-60, 60, (40, 2)), np.zeros((40, 1)), axis=1)
     >>> vis = Visibilities(uvw, np.full(40, 1e9), np.zeros(40), np.zeros(40), np.ones(40),
     ...                    np.full(40, 2.0), np.ones(40), np.zeros(40, bool))
+    >>> from retrodict.physics.radio.interferometer import Interferometer
     >>> from retrodict.solvers.iterate import iterate
     >>> sky = iterate(JointSolver(Interferometer(vis, Grid(16, 2e-3))), 20).data["image"]
     >>> bool(sky.values.argmax() == 8 * 16 + 8)
     True
     """
 
-    model: Interferometer
-    held_out: Interferometer | None = None
+    model: Measurement
+    held_out: Measurement | None = None
     threshold: float = 1.0
     spread: float | None = None
     fixed: Complexes | None = None
@@ -145,7 +145,6 @@ class JointSolver:
     patience: int = 6
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
-    seed: int = 0
     truth: Floats | None = None
     name: str = field(init=False, default="joint-imaging")
 
@@ -155,7 +154,7 @@ class JointSolver:
             raise SolverError(expected("JointSolver", got, "threshold >= 0; steps, patience and spread positive"))
         if self.fixed is not None:
             object.__setattr__(self, "fixed", self.model.kernels.check(self.fixed))
-        digest = f"{self.model.kernels.shape}:{self.model.vis.rows}:{self.model.grid.size}"
+        digest = f"{self.model.kernels.shape}:{self.model.rows}:{self.model.grid.size}"
         object.__setattr__(self, "name", f"joint-imaging:{digest}:{self.bases}")
 
     @cached_property
@@ -164,21 +163,15 @@ class JointSolver:
         return Dictionary(self.model.grid.shape, self.bases)
 
     @cached_property
-    def root(self) -> Floats:
-        """Roots of the weights, shape (row,)."""
-        return np.sqrt(self.model.vis.weight)
-
-    @cached_property
     def levels(self) -> Floats:
         """Noise of every coefficient of the gradient, for noise of scale 1."""
-        imager = self.model.imager(self.model.kernels.unit(), self.root)
-        return noise_levels(imager, self.dictionary, np.random.default_rng(self.seed))
+        return noise_levels(self.model.total(lambda part: (part.beam(),))[0], self.dictionary)
 
     def init(self) -> JointState:
         """Return unit gains, or those to hold, and an empty image."""
         shape = self.model.grid.shape
         image, gains = np.zeros(shape), self.model.kernels.unit() if self.fixed is None else self.fixed
-        vector = np.random.default_rng(self.seed).random(shape)
+        vector = np.random.default_rng(0).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
         spread = self.spread or _STIFF
         return JointState(
@@ -191,40 +184,32 @@ class JointSolver:
         gains, ahead, rise = state.gains_ahead, state.ahead, 0.0
         if self.fixed is None and not fresh:
             gains, ahead, rise = self._calibrated(state)
-        imager = self.model.imager(gains, self.root)
-        largest, vector = power(imager, state.vector, 20 if fresh else 4)
-        data = self.root * self.model.vis.data
+        misfit = Misfit(self.model, gains)
+        largest, vector = lipschitz(misfit.normal, state.vector, 20 if fresh else 4)
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
         # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
         for _ in range(_FIRST if fresh else 1):
-            scale = _scale(imager.apply(ahead) - data)
-            prox = SparseProx(self.dictionary, self.threshold * scale * self.levels)
-            found = ImageBlock(imager, data, prox, largest).descend(ahead, self.steps, dual)
+            prox = SparseProx(self.dictionary, self.threshold * misfit.scale(ahead) * self.levels)
+            found = ImageBlock(misfit, prox, largest).descend(ahead, self.steps, dual)
             moved = _norm(found.image - ahead)
             ahead, dual = found.image, found.dual
             if moved < _SETTLED * _norm(ahead):
                 break
-        return self._extrapolated(state, gains, found, vector, rise)
+        chi2 = misfit.value(found.image) / self.model.rows
+        return self._extrapolated(state, gains, found, chi2, vector, rise)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float]:
-        model = self.model
-        cube = model.cube(state.ahead)
-        unit = model.kernels.unit()
-        first, _ = model.pairs(state.gains_ahead)
-        value = np.einsum("mij,mij->m", first, model.responses(cube, state.gains_ahead)[0])
-        scale = _scale(self.root * (value - model.vis.data))
-        newton = GainNewton(model, model.vis.data, model.vis.weight / scale**2)
-        precision = np.full(unit.shape, 1 / state.spread**2)
-        found = newton.step(cube, state.gains_ahead, precision, unit)
-        gains, screen = regauged(model.kernels, model.grid, found.gains)
+        kernels = self.model.kernels
+        prior = Prior.about(kernels.unit(), state.spread)
+        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior)
+        gains, screen = regauged(kernels, self.model.grid, found.gains)
         return gains, state.ahead * screen, (found.after - found.before) / found.before
 
     def _extrapolated(
-        self, state: JointState, gains: Complexes, found: ImageStep, vector: Floats, rise: float
+        self, state: JointState, gains: Complexes, found: ImageStep, chi2: float, vector: Floats, rise: float
     ) -> tuple[JointState, Metrics]:
         image = found.image
-        misfit = float(np.mean(np.abs(found.residual) ** 2) / 2)
-        t = 1.0 if misfit > 1.001 * state.objective else state.momentum
+        t = 1.0 if chi2 > 1.001 * state.objective else state.momentum
         following = 0.5 * (1 + np.sqrt(1 + 4 * t * t))
         beta = min((t - 1) / following, 0.95) if np.isfinite(state.objective) else 0.0
         moved = _norm(image - state.image) / max(_norm(image), 1e-300)
@@ -243,7 +228,7 @@ class JointSolver:
             dual_step=0.0 if dual is None else dual.step,
             vector=vector,
             momentum=float(following),
-            objective=misfit,
+            objective=chi2,
             spread=spread,
             best_image=image if better else state.best_image,
             best_gains=gains if better else state.best_gains,
@@ -251,7 +236,7 @@ class JointSolver:
             since=0 if held < (1 - _WORTH) * state.best else state.since + 1,
         )
         metrics = {
-            "chi2": misfit,
+            "chi2": chi2,
             "held_out": held,
             "change": moved + turned,
             "gain_descent": rise,
@@ -266,8 +251,7 @@ class JointSolver:
     def _held(self, image: Floats, gains: Complexes) -> float:
         """Mean square of whitened residuals per real number where nothing was fitted; of all rows if none is held."""
         model = self.held_out or self.model
-        error = np.sqrt(model.vis.weight) * (model.imager(gains).apply(image) - model.vis.data)
-        return float(np.mean(np.abs(error) ** 2) / 2)
+        return Misfit(model, gains).value(image) / model.rows
 
     def _spread(self, gains: Complexes) -> float:
         gap = np.abs(gains - self.model.kernels.unit()) ** 2
@@ -365,8 +349,3 @@ def regauged(kernels: Kernels, grid: Grid, gains: Complexes) -> tuple[Complexes,
 
 def _norm(a: NDArray[np.generic]) -> float:
     return float(np.linalg.norm(a))
-
-
-def _scale(whitened: Complexes) -> float:
-    """Standard deviation of the real and of the imaginary part."""
-    return max(float(np.sqrt(np.mean(np.abs(whitened) ** 2) / 2)), 1e-300)

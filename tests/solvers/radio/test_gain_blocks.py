@@ -29,7 +29,7 @@ def test_the_quadratic_of_an_antenna_is_the_misfit_as_its_gains_move(small):
 def test_the_normal_matrices_are_the_blocks_of_the_tangent(small):
     blocks, model = GainBlocks(small.model), small.model
     cube, gains = model.cube(small.sky), small.gains
-    tangent = Tangent(model, blocks.basis, small.weight, cube, gains).blocks()
+    tangent = Tangent(model, small.sky, gains).blocks()
     at = model.kernels.at(gains, model.times)
     for receptor in (0, 26):
         gram = blocks.quadratic(receptor, cube, at, small.data, small.weight).gram

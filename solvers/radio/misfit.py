@@ -1,0 +1,74 @@
+"""Misfit of an image with the gains held, ``sum w |V(x, U) - y|^2 / 2``, over rows in memory or read in chunks."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.streaming import Streamed
+
+__all__ = ["Measurement", "Misfit"]
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+Measurement: TypeAlias = Interferometer | Streamed
+"""Rows with their data, in memory or on disk."""
+
+
+class Misfit:
+    """``f(x) = sum w |V(x, U) - y|^2 / 2`` and its gradient; the last point is kept.
+
+    Parameters
+    ----------
+    model : Measurement
+        The rows with their data.
+    gains : ndarray of complex, shape (receptor, term, S, S)
+        ``U``.
+
+    Examples
+    --------
+    >>> from retrodict.physics.radio.visibilities import Grid, Visibilities
+    >>> vis = Visibilities(np.zeros((1, 3)), [1e9], [0.0], [0], [1], [2 + 0j], [1.0], [False])
+    >>> model = Interferometer(vis, Grid(8, 1e-3))
+    >>> round(Misfit(model, model.kernels.unit()).value(np.zeros((8, 8))), 6)
+    2.0
+    """
+
+    def __init__(self, model: Measurement, gains: Complexes) -> None:
+        self.model, self.gains = model, gains
+        self._last: tuple[Floats, float, Floats] | None = None
+
+    def __call__(self, image: Floats) -> tuple[float, Floats]:
+        """Return value and gradient, shape (N, N)."""
+        if self._last is None or self._last[0] is not image:
+            value, gradient = self.model.total(lambda part: self._part(part, image))
+            self._last = (image, value, gradient)
+        return self._last[1:]
+
+    def _part(self, part: Interferometer, image: Floats) -> tuple[float, Floats]:
+        imager = part.whitened(self.gains)
+        residual = imager.apply(image) - part.target
+        return 0.5 * float(np.real(np.vdot(residual, residual))), imager.adjoint(residual)
+
+    def value(self, image: Floats) -> float:
+        """Return the value."""
+        if self._last is not None and self._last[0] is image:
+            return self._last[1]
+
+        def of(part: Interferometer) -> tuple[float]:
+            residual = part.whitened(self.gains).apply(image) - part.target
+            return (0.5 * float(np.real(np.vdot(residual, residual))),)
+
+        return self.model.total(of)[0]
+
+    def normal(self, image: Floats) -> Floats:
+        """Return the second derivative times an image."""
+        return self.model.total(lambda part: (part.whitened(self.gains).normal(image),))[0]
+
+    def scale(self, image: Floats) -> float:
+        """Return the root of the mean square of the whitened residual, of its real and of its imaginary part."""
+        return max(float(np.sqrt(self.value(image) / self.model.rows)), 1e-300)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.solvers.radio.gain_normal import NormalEquations
-from retrodict.solvers.radio.gain_tangent import Tangent, inner
+from retrodict.solvers.radio.gain_tangent import Preconditioner, Tangent, inner
 from retrodict.solvers.radio.misfit import Measurement
 
 __all__ = ["GainNewton", "GainStep", "Prior"]
@@ -38,6 +38,8 @@ class GainStep(NamedTuple):
         Factor of the Gauss-Newton step.
     iterations : int
         Of conjugate gradients.
+    variance : ndarray, shape (receptor, term, S, S)
+        Of the real and of the imaginary part of every coefficient, the other receptors held.
     """
 
     gains: Complexes
@@ -45,6 +47,7 @@ class GainStep(NamedTuple):
     after: float
     length: float
     iterations: int
+    variance: Floats
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,13 @@ class GainNewton:
             line = Tangent(model, image, gains)
             s = _scale(line.misfit, model.rows) if scale is None else scale
             gradient = line.adjoint(line.weight * line.residual) / s**2 + prior.precision * pull
-            delta, count = self._solve(line, s, prior.precision, -gradient)
+            blocks = line.preconditioner(s, prior.precision)
+            delta, count = self._solve(line, blocks, s, prior.precision, -gradient)
             sums = line.parabola(delta)
         else:
             normal = NormalEquations.of(model, image, gains)
             s = _scale(normal.value, model.rows) if scale is None else scale
+            blocks = Preconditioner.of(normal.hermitian, s, prior.precision)
             delta = normal.solve(s, prior.precision, -normal.gradient / s**2 - prior.precision * pull)
             sums, count = model.total(lambda part: Tangent(part, image, gains).parabola(delta)), 0
         quartic = np.array(sums) / s**2
@@ -128,11 +133,13 @@ class GainNewton:
         quartic[2:] += [0.5 * inner(delta, p * delta), inner(delta, p * pull), 0.5 * inner(pull, p * pull)]
         length = _lowest(quartic)
         after = float(np.polyval(quartic, length))
-        return GainStep(gains + length * delta, float(quartic[-1]), after, length, count)
+        variance = blocks.variance(gains.shape)
+        return GainStep(gains + length * delta, float(quartic[-1]), after, length, count, variance)
 
-    def _solve(self, line: Tangent, scale: float, precision: Floats, right: Complexes) -> tuple[Complexes, int]:
+    def _solve(
+        self, line: Tangent, precondition: Preconditioner, scale: float, precision: Floats, right: Complexes
+    ) -> tuple[Complexes, int]:
         """Conjugate gradients on the normal equations of the linearisation."""
-        precondition = line.preconditioner(scale, precision)
         weight = line.weight / scale**2
         x, r = np.zeros_like(right), right
         z = precondition(r)

@@ -129,11 +129,7 @@ class Tangent:
 
     def preconditioner(self, scale: float, precision: Floats) -> Preconditioner:
         """Return the inverse of the blocks over the noise, with the prior's precision on their diagonals."""
-        matrices = self.blocks() / scale**2
-        receptors, n, _ = matrices.shape
-        at = np.arange(n)
-        matrices[:, at, at] += precision.reshape(receptors, n)
-        return Preconditioner(tuple(cho_factor(matrix, lower=True) for matrix in matrices))
+        return Preconditioner.of(self.blocks(), scale, precision)
 
 
 @dataclass(frozen=True)
@@ -147,6 +143,20 @@ class Preconditioner:
     """
 
     factors: tuple[tuple[Complexes, bool], ...]
+
+    @classmethod
+    def of(cls, blocks: Complexes, scale: float, precision: Floats) -> Preconditioner:
+        """Return the inverse of blocks, shape (receptor, n, n), over the noise, with a precision on their diagonals."""
+        matrices = blocks / scale**2
+        receptors, n, _ = matrices.shape
+        at = np.arange(n)
+        matrices[:, at, at] += precision.reshape(receptors, n)
+        return cls(tuple(cho_factor(matrix, lower=True) for matrix in matrices))
+
+    def variance(self, shape: tuple[int, ...]) -> Floats:
+        """Return the diagonals of the inverses: variances of the real and of the imaginary parts, others held."""
+        unit = np.eye(len(self.factors[0][0]))
+        return np.stack([cho_solve(f, unit).diagonal().real for f in self.factors]).reshape(shape)
 
     def __call__(self, right: Complexes) -> Complexes:
         """Return the solution, of the shape of ``right``, shape (receptor, ...)."""

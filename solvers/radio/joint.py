@@ -64,14 +64,16 @@ class JointState:
         Nesterov's ``t``.
     objective : float
         Data misfit of the last step [1], which momentum watches.
-    spread : float
-        Standard deviation of a gain coefficient, a priori.
+    spread : ndarray, shape (group,)
+        Standard deviations of the gain coefficients of a term and a ring, a priori.
     best_image, best_gains : ndarray
         The pair of the smallest held-out residual.
     best : float
         That residual.
+    mark : float
+        It, when `since` last began.
     since : int
-        Outer steps since it last fell by more than 0.2 %.
+        Outer steps since it last fell by more than 0.2 % below the mark.
     """
 
     image: Floats
@@ -83,10 +85,11 @@ class JointState:
     vector: Floats
     momentum: float
     objective: float
-    spread: float
+    spread: Floats
     best_image: Floats
     best_gains: Complexes
     best: float
+    mark: float
     since: int
 
 
@@ -173,17 +176,17 @@ class JointSolver:
         image, gains = np.zeros(shape), self.model.kernels.unit() if self.fixed is None else self.fixed
         vector = np.random.default_rng(0).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
-        spread = self.spread or _STIFF
+        spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
         return JointState(
-            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, 0
+            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, np.inf, 0
         )  # fmt: skip
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
         fresh = not np.isfinite(state.objective)
-        gains, ahead, rise = state.gains_ahead, state.ahead, 0.0
+        gains, ahead, rise, spread = state.gains_ahead, state.ahead, 0.0, state.spread
         if self.fixed is None and not fresh:
-            gains, ahead, rise = self._calibrated(state)
+            gains, ahead, rise, spread = self._calibrated(state)
         misfit = Misfit(self.model, gains)
         largest, vector = lipschitz(misfit.normal, state.vector, 20 if fresh else 4)
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
@@ -196,14 +199,29 @@ class JointSolver:
             if moved < _SETTLED * _norm(ahead):
                 break
         chi2 = misfit.value(found.image) / self.model.rows
-        return self._extrapolated(state, gains, found, chi2, vector, rise)
+        return self._extrapolated(replace(state, spread=spread), gains, found, chi2, vector, rise)
 
-    def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float]:
+    def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
         kernels = self.model.kernels
-        prior = Prior.about(kernels.unit(), state.spread)
+        unit, group = kernels.unit(), self._groups
+        prior = Prior(unit, np.broadcast_to(state.spread[group] ** -2.0, unit.shape))
         found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior)
         gains, screen = regauged(kernels, self.model.grid, found.gains)
-        return gains, state.ahead * screen, (found.after - found.before) / found.before
+        spread = state.spread
+        if self.spread is None:
+            # what the data leave open counts as spread too: without it, gains and their prior shrink each other away
+            square = (0.5 * np.abs(gains - unit) ** 2 + found.variance).mean(axis=0)
+            learned = np.sqrt(np.bincount(group.ravel(), square.ravel()) / np.bincount(group.ravel()))
+            spread = np.clip(learned, 1e-5, _YIELD * spread)
+        return gains, state.ahead * screen, (found.after - found.before) / found.before, spread
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64]:
+        """Number of the group that a coefficient shares its prior with, shape (term, S, S): its term and its ring."""
+        k = np.abs(np.arange(self.model.kernels.size) - self.model.kernels.half)
+        ring = np.maximum(k[:, None], k)
+        rings = self.model.kernels.half + 1
+        return np.arange(self.model.kernels.basis.terms)[:, None, None] * rings + ring
 
     def _extrapolated(
         self, state: JointState, gains: Complexes, found: ImageStep, chi2: float, vector: Floats, rise: float
@@ -215,9 +233,7 @@ class JointSolver:
         moved = _norm(image - state.image) / max(_norm(image), 1e-300)
         turned = _norm(gains - state.gains) / _norm(gains)
         held = self._held(image, gains)
-        better = held < state.best
-        learned = self.spread is None and self.fixed is None and np.isfinite(state.objective)
-        spread = min(self._spread(gains), _YIELD * state.spread) if learned else state.spread
+        better, worth = held < state.best, held < (1 - _WORTH) * state.mark
         dual = found.dual
         new = JointState(
             image=image,
@@ -229,11 +245,12 @@ class JointSolver:
             vector=vector,
             momentum=float(following),
             objective=chi2,
-            spread=spread,
+            spread=state.spread,
             best_image=image if better else state.best_image,
             best_gains=gains if better else state.best_gains,
             best=min(held, state.best),
-            since=0 if held < (1 - _WORTH) * state.best else state.since + 1,
+            mark=held if worth else state.mark,
+            since=0 if worth else state.since + 1,
         )
         metrics = {
             "chi2": chi2,
@@ -241,7 +258,7 @@ class JointSolver:
             "change": moved + turned,
             "gain_descent": rise,
             "image_descent": (found.after - found.before) / max(found.before, 1e-300),
-            "spread": spread,
+            "spread": float(np.sqrt(np.mean(state.spread[self._groups] ** 2))),
             "since": float(new.since),
         }
         if self.truth is not None:
@@ -252,10 +269,6 @@ class JointSolver:
         """Mean square of whitened residuals per real number where nothing was fitted; of all rows if none is held."""
         model = self.held_out or self.model
         return Misfit(model, gains).value(image) / model.rows
-
-    def _spread(self, gains: Complexes) -> float:
-        gap = np.abs(gains - self.model.kernels.unit()) ** 2
-        return float(np.sqrt(max(0.5 * float(np.mean(gap)), 1e-10)))
 
     def done(self, metrics: Metrics) -> Status | None:
         """Stop where nothing changes, or the held-out residual has not improved for long; fail where a block rose."""

@@ -1,8 +1,8 @@
 """Error bars of calibrated predictions: the Laplace approximation of the gains with the sky given.
 
-Near its minimum the objective is half a quadratic form of the gains, the normal equations over the noise plus the prior;
-its inverse is their covariance, and carried through the linearised model it gives the spread of every visibility. The
-phase that all gains share is left to the prior: no prediction contains it.
+Near its minimum the objective is half a quadratic form of the gains, the normal equations over the noise plus the
+prior; its inverse is their covariance, and carried through the linearised model it gives the spread of every
+visibility. The phase that all gains share is left to the prior: no prediction contains it.
 """
 
 from __future__ import annotations

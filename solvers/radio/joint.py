@@ -190,16 +190,19 @@ class JointSolver:
         misfit = Misfit(self.model, gains)
         largest, vector = lipschitz(misfit.normal, state.vector, 20 if fresh else 4)
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
+        found = self._imaged(misfit, ahead, largest, dual)
         # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
-        for _ in range(_FIRST if fresh else 1):
-            prox = SparseProx(self.dictionary, self.threshold * misfit.scale(ahead) * self.levels)
-            found = ImageBlock(misfit, prox, largest).descend(ahead, self.steps, dual)
-            moved = _norm(found.image - ahead)
-            ahead, dual = found.image, found.dual
-            if moved < _SETTLED * _norm(ahead):
+        for _ in range(_FIRST - 1 if fresh else 0):
+            if _norm(found.image - ahead) < _SETTLED * _norm(found.image):
                 break
+            ahead = found.image
+            found = self._imaged(misfit, ahead, largest, found.dual)
         chi2 = misfit.value(found.image) / self.model.rows
         return self._extrapolated(replace(state, spread=spread), gains, found, chi2, vector, rise)
+
+    def _imaged(self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None) -> ImageStep:
+        prox = SparseProx(self.dictionary, self.threshold * misfit.scale(image) * self.levels)
+        return ImageBlock(misfit, prox, largest).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
         kernels = self.model.kernels

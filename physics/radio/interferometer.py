@@ -289,18 +289,24 @@ class Interferometer:
         )
         return out
 
-    def pairs(self, gains: Complexes) -> tuple[Complexes, Complexes]:
-        """Return the kernels of the two receptors of every row, shape (row, S, S) each."""
-        at = self.kernels.at(gains, self.times)
-        return at[self.slot, self.first], at[self.slot, self.second]
+    def pairs(self, gains: Complexes, second: Complexes | None = None) -> tuple[Complexes, Complexes]:
+        """Return the kernels of the two receptors of every row, shape (row, S, S) each.
 
-    def responses(self, cube: Complexes, gains: Complexes) -> tuple[Complexes, Complexes]:
+        Those of the second receptor come from ``second`` where it is given.
+        """
+        at = self.kernels.at(gains, self.times)
+        other = at if second is None else self.kernels.at(second, self.times)
+        return at[self.slot, self.first], other[self.slot, self.second]
+
+    def responses(
+        self, cube: Complexes, gains: Complexes, second: Complexes | None = None
+    ) -> tuple[Complexes, Complexes]:
         """Return ``h1`` and ``h2``, shape (row, S, S): ``V = sum d1 h1`` and ``conj(V) = sum d2 h2``."""
         from retrodict.physics.radio.kernels import responses
 
-        first, second = self.pairs(gains)
-        h1, h2 = np.empty_like(first), np.empty_like(second)
-        responses(cube, first, second, h1, h2)
+        d1, d2 = self.pairs(gains, second)
+        h1, h2 = np.empty_like(d1), np.empty_like(d2)
+        responses(cube, d1, d2, h1, h2)
         return h1, h2
 
     def predict(self, image: NDArray[np.floating], gains: Complexes) -> Complexes:
@@ -309,7 +315,7 @@ class Interferometer:
         first, _ = self.pairs(gains)
         return np.asarray(np.einsum("mij,mij->m", first, self.responses(cube, gains)[0]))
 
-    def imager(self, gains: Complexes, scale: Floats | None = None) -> Imager:
+    def imager(self, gains: Complexes, scale: Floats | None = None, second: Complexes | None = None) -> Imager:
         """Return the linear map of the image with gains held.
 
         Parameters
@@ -318,6 +324,8 @@ class Interferometer:
             Coefficients.
         scale : ndarray, shape (row,), optional
             Factor of every row, for example the root of its weight.
+        second : ndarray of complex, shape (receptor, term, S, S), optional
+            Coefficients of the second receptor of every row, where they are held apart.
 
         Examples
         --------
@@ -328,10 +336,10 @@ class Interferometer:
         """
         from retrodict.physics.radio.kernels import footprints
 
-        first, second = self.pairs(gains)
+        d1, d2 = self.pairs(gains, second)
         rows = np.empty((self.vis.rows, self.fourier.side, self.fourier.side), self.dtype)
         scale = np.ones(self.vis.rows) if scale is None else scale
-        footprints(first, second, self.fourier.wx, self.fourier.wy, scale, rows)
+        footprints(d1, d2, self.fourier.wx, self.fourier.wy, scale, rows)
         return Imager(self.fourier, rows)
 
     def apply(self, params: Tree) -> Tree:

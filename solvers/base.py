@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
 
 from retrodict.physics.spaces import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Metrics", "Solver", "Status"]
+__all__ = ["Metrics", "Solver", "Status", "packed", "unpacked"]
 
 Metrics = Mapping[str, float]
 S = TypeVar("S")
@@ -88,3 +90,39 @@ class Solver(Protocol[S]):
     def unpack(self, arrays: Mapping[str, Array]) -> S:
         """Inverse of `pack`."""
         ...
+
+
+def packed(state: object) -> dict[str, Array]:
+    """Return a state whose fields are arrays and numbers as arrays.
+
+    Parameters
+    ----------
+    state : object
+        For example a frozen dataclass.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> packed(SimpleNamespace(x=np.zeros(2), step=3))
+    {'x': array([0., 0.]), 'step': array(3)}
+    """
+    return {name: np.asarray(value) for name, value in vars(state).items()}
+
+
+def unpacked(kind: Callable[..., S], arrays: Mapping[str, Array]) -> S:
+    """Return the state that `packed` made arrays of; those without an axis become numbers.
+
+    Parameters
+    ----------
+    kind : callable
+        Makes the state from its fields.
+    arrays : Mapping
+        Of `packed`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> unpacked(SimpleNamespace, {"x": np.zeros(2), "step": np.array(3)})
+    namespace(x=array([0., 0.]), step=3)
+    """
+    return kind(**{name: np.array(value) if value.ndim else value.item() for name, value in arrays.items()})

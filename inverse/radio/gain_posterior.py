@@ -96,14 +96,8 @@ class GainPosterior:
         line = Tangent(model, self.image, self.gains)
         receptors, n = self.gains.shape[0], self.gains[0].size
         out = np.empty(model.rows, np.complex128)
-        pair = model.first * receptors + model.second
-        for label in np.unique(pair):
-            at = np.flatnonzero(pair == label)
+        for at, one, two in line.baselines():
             p, q = model.first[at[0]], model.second[at[0]]
-            one, two = (
-                (line.basis[model.slot[at]][:, :, None] * h[at][:, None, :]).reshape(at.size, n)
-                for h in (line.h1, line.h2)
-            )
             # dV = one . z_p + conj(two . z_q), written over the real and the imaginary parts of both
             real = np.concatenate([one.real, two.real, -one.imag, -two.imag], axis=1)
             imaginary = np.concatenate([one.imag, -two.imag, one.real, -two.real], axis=1)

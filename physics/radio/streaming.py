@@ -7,7 +7,7 @@ time, by dask, in the order of the chunks: the sums are those of all rows in mem
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from retrodict.physics.errors import DataError, expected
 from retrodict.physics.radio.gains import BasisKind, Kernels, TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.radio.visibilities import Grid, Visibilities
-from retrodict.physics.spaces import Space, Var
 
 __all__ = ["Streamed", "slices", "stream_measurement_set"]
 
@@ -75,7 +74,7 @@ class Streamed:
         workers: int = 1,
     ) -> None:
         self.grid, self.workers = grid, workers
-        self._reads, self._keep, self._size, self._precision = tuple(reads), keep, size, precision
+        self._reads, self._keep, self._precision = tuple(reads), keep, precision
         rows, times, names = 0, list[Floats](), set[tuple[tuple[str, ...], tuple[str, ...]]]()
         for read in self._reads:
             if (vis := _good(read())) is not None:
@@ -132,16 +131,6 @@ class Streamed:
                     found = part if found is None else _added(found, part)
         assert found is not None, "there is a row, it was counted"
         return found
-
-    @cached_property
-    def domain(self) -> Space:
-        """Image [Jy/pixel] and gains."""
-        return Space(
-            {
-                "image": Var(("x", "y"), self.grid.shape, units="Jy"),
-                "gains": Var(("receptor", "term", "kx", "ky"), self.kernels.shape, "complex128"),
-            }
-        )
 
 
 def slices(vis: Visibilities, rows: int) -> list[Read]:
@@ -204,7 +193,7 @@ def stream_measurement_set(path: str | Path, rows: int, **choice: Any) -> list[R
 
 def _good(vis: Visibilities) -> Visibilities | None:
     """Return the rows that can be used; None where there are none, as in a chunk that is flagged as a whole."""
-    used = ~vis.flag & (vis.antenna1 != vis.antenna2) & (vis.weight > 0) & (vis.data != 0)
+    used = ~np.any(list(vis.unusable().values()), axis=0)
     return vis.select(used) if used.any() else None
 
 

@@ -228,6 +228,15 @@ class Visibilities:
         """Return the same rows with other data."""
         return replace(self, data=np.asarray(data, np.complex128))
 
+    def unusable(self, *, drop_zero: bool = True) -> dict[str, Mask]:
+        """Return which rows cannot be fitted, by reason, as `usable` names and leaves them out."""
+        return {
+            "flagged": self.flag,
+            "autocorrelations": self.antenna1 == self.antenna2,
+            "weightless": self.weight == 0,
+            "zero": (self.data == 0) if drop_zero else np.zeros(self.rows, bool),
+        }
+
     def usable(self, *, drop_zero: bool = True) -> tuple[Visibilities, Selection]:
         """Return the rows that can be fitted, and how many were left out for what reason.
 
@@ -252,13 +261,7 @@ class Visibilities:
         """
         left = np.ones(self.rows, bool)
         counts: dict[str, int] = {}
-        reasons = {
-            "flagged": self.flag,
-            "autocorrelations": self.antenna1 == self.antenna2,
-            "weightless": self.weight == 0,
-            "zero": (self.data == 0) if drop_zero else np.zeros(self.rows, bool),
-        }
-        for name, bad in reasons.items():
+        for name, bad in self.unusable(drop_zero=drop_zero).items():
             counts[name] = int(np.count_nonzero(left & bad))
             left &= ~bad
         if not left.any():

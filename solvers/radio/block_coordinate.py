@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.unknowns import labelled
 from retrodict.physics.radio.wavelets import SARA, Dictionary
 from retrodict.physics.spaces import Array
-from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.base import Metrics, Status, packed, unpacked
 from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.copies_image import CopiesImage, CopiesMisfit
@@ -249,21 +250,12 @@ class BlockCoordinate:
 
     def solution(self, state: BlockState) -> xr.Dataset:
         """Return the image and the mean of the two copies of the gains."""
-        k = self.model.kernels
-        order = np.arange(k.size) - k.half
-        gains = 0.5 * (state.first + state.second)
-        data = self.model.domain.to_dataset({"image": state.image, "gains": gains})
-        pixels = self.model.grid.coordinates * self.model.grid.cell
-        axis = {"units": "rad"}
-        coords = {"x": ("x", pixels, axis), "y": ("y", pixels, axis), "kx": order, "ky": order}
-        attrs = {"padded": k.padded, "basis": k.basis.kind, "start": k.basis.start, "stop": k.basis.stop}
-        return data.assign_coords(coords).assign_attrs(attrs)
+        return labelled(self.model.grid, self.model.kernels, state.image, 0.5 * (state.first + state.second))
 
     def pack(self, state: BlockState) -> dict[str, Array]:
         """Return the state as arrays."""
-        return {k: np.asarray(v) for k, v in vars(state).items()}
+        return packed(state)
 
     def unpack(self, arrays: Mapping[str, Array]) -> BlockState:
         """Inverse of `pack`."""
-        plain: dict[str, Any] = {k: np.array(v) if v.ndim else v.item() for k, v in arrays.items()}
-        return BlockState(**plain)
+        return unpacked(BlockState, arrays)

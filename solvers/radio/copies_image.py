@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.interferometer import Imager, Interferometer
 from retrodict.solvers.base import Status
 from retrodict.solvers.forward_backward import Proximal, fista, forward_backward
 from retrodict.solvers.proximal import Dual, Prox, SparseProx
+from retrodict.solvers.radio.misfit import Misfit
 
 __all__ = ["CopiesImage", "CopiesMisfit", "SkyStep"]
 
@@ -23,7 +25,7 @@ _RETRIES, _LONGER = 3, 1.5  # power iteration approaches the constant from below
 _SETTLING = 10  # plain steps before their relative change may end them
 
 
-class CopiesMisfit:
+class CopiesMisfit(Misfit):
     """Data misfit of an image with both copies of the gains held, and its gradient; the last point is kept.
 
     Parameters
@@ -46,27 +48,16 @@ class CopiesMisfit:
     """
 
     def __init__(self, model: Interferometer, first: Complexes, second: Complexes, both: bool = True) -> None:
+        super().__init__(model, first)
         scale = model.root * np.sqrt(0.5) if both else model.root
         orders = ((first, second), (second, first))[: 2 if both else 1]
-        self.imagers = [model.imager(u, scale, v) for u, v in orders]
-        self.target = scale * model.vis.data
+        target = scale * model.vis.data
+        self._held = tuple((model.imager(u, scale, v), target) for u, v in orders)
         self.accuracy = 100 * float(np.finfo(model.dtype).eps)
-        self._last: tuple[Floats, float, Floats] | None = None
 
-    def __call__(self, image: Floats) -> tuple[float, Floats]:
-        """Return value and gradient, shape (N, N)."""
-        if self._last is None or self._last[0] is not image:
-            value, gradient = 0.0, np.zeros_like(image)
-            for imager in self.imagers:
-                residual = imager.apply(image) - self.target
-                value += 0.5 * float(np.real(np.vdot(residual, residual)))
-                gradient += imager.adjoint(residual)
-            self._last = (image, value, gradient)
-        return self._last[1:]
-
-    def normal(self, image: Floats) -> Floats:
-        """Return the second derivative times an image."""
-        return np.asarray(sum(imager.normal(image) for imager in self.imagers))
+    def _maps(self, part: Interferometer) -> Sequence[tuple[Imager, Complexes]]:
+        del part  # the maps of the rows in memory are held
+        return self._held
 
 
 class SkyStep(NamedTuple):

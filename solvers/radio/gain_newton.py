@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.solvers.radio.gain_normal import NormalEquations
 from retrodict.solvers.radio.gain_tangent import Preconditioner, Tangent, inner
-from retrodict.solvers.radio.misfit import Measurement
+from retrodict.solvers.radio.misfit import Measurement, noise_scale
 
 __all__ = ["GainNewton", "GainStep", "Prior"]
 
@@ -117,14 +117,14 @@ class GainNewton:
         pull = gains - prior.centre
         if isinstance(model, Interferometer):
             line = Tangent(model, image, gains)
-            s = _scale(line.misfit, model.rows) if scale is None else scale
+            s = noise_scale(line.misfit, model.rows) if scale is None else scale
             gradient = line.adjoint(line.weight * line.residual) / s**2 + prior.precision * pull
             blocks = line.preconditioner(s, prior.precision)
             delta, count = self._solve(line, blocks, s, prior.precision, -gradient)
             sums = line.parabola(delta)
         else:
             normal = NormalEquations.of(model, image, gains)
-            s = _scale(normal.value, model.rows) if scale is None else scale
+            s = noise_scale(normal.value, model.rows) if scale is None else scale
             blocks = Preconditioner.of(normal.hermitian, s, prior.precision)
             delta = normal.solve(s, prior.precision, -normal.gradient / s**2 - prior.precision * pull)
             sums, count = model.total(lambda part: Tangent(part, image, gains).parabola(delta)), 0
@@ -155,11 +155,6 @@ class GainNewton:
             p, rz = z + (new / rz) * p, new
             count += 1
         return x, count
-
-
-def _scale(misfit: float, rows: int) -> float:
-    """Root of the mean square of the whitened residual, of its real and of its imaginary part."""
-    return max(float(np.sqrt(misfit / rows)), 1e-300)
 
 
 def _lowest(quartic: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,18 +110,24 @@ class Tangent:
         full = lower + (lower * np.tril(np.ones((n, n)), -1)).transpose(1, 0, 2, 4, 3).conj()
         return full.transpose(2, 0, 3, 1, 4).reshape(receptors, terms * n, terms * n)
 
+    def baselines(self) -> Iterator[tuple[NDArray[np.int64], Complexes, Complexes]]:
+        """Yield, pair by pair, its rows and what multiplies the coefficients of its two receptors, shape (row, n)."""
+        m = self.model
+        pair = m.first * m.kernels.receptors + m.second
+        order = np.argsort(pair, kind="stable")
+        edges = np.flatnonzero(np.diff(pair[order], prepend=-1))
+        for at in np.split(order, edges[1:]):
+            b = self.basis[m.slot[at]]
+            one, two = ((b[:, :, None] * h[at][:, None, :]).reshape(at.size, -1) for h in (self.h1, self.h2))
+            yield at, one, two
+
     def couplings(self) -> Complexes:
         """Return ``Q`` of `retrodict.solvers.radio.gain_normal.NormalEquations`, shape (receptor, n, receptor, n)."""
         m = self.model
         receptors, terms, size, _ = m.kernels.shape
         n = terms * size**2
         out = np.zeros((receptors, n, receptors, n), np.complex128)
-        pair = m.first * receptors + m.second
-        order = np.argsort(pair, kind="stable")
-        edges = np.flatnonzero(np.diff(pair[order], prepend=-1))
-        for at in np.split(order, edges[1:]):
-            b = self.basis[m.slot[at]]
-            one, two = ((b[:, :, None] * h[at][:, None, :]).reshape(at.size, n) for h in (self.h1, self.h2))
+        for at, one, two in self.baselines():
             block = one.T @ (self.weight[at, None] * two)
             p, q = m.first[at[0]], m.second[at[0]]
             out[p, :, q] += block

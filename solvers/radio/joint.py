@@ -14,17 +14,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.gains import Kernels
+from retrodict.physics.radio.unknowns import labelled
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.physics.radio.wavelets import SARA, Dictionary
 from retrodict.physics.spaces import Array
-from retrodict.solvers.base import Metrics, Status
+from retrodict.solvers.base import Metrics, Status, packed, unpacked
 from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
@@ -283,23 +284,15 @@ class JointSolver:
 
     def solution(self, state: JointState) -> xr.Dataset:
         """Return image and gains of the smallest held-out residual."""
-        k = self.model.kernels
-        order = np.arange(k.size) - k.half
-        data = self.model.domain.to_dataset({"image": state.best_image, "gains": state.best_gains})
-        pixels = self.model.grid.coordinates * self.model.grid.cell
-        axis = {"units": "rad"}
-        coords = {"x": ("x", pixels, axis), "y": ("y", pixels, axis), "kx": order, "ky": order}
-        attrs = {"padded": k.padded, "basis": k.basis.kind, "start": k.basis.start, "stop": k.basis.stop}
-        return data.assign_coords(coords).assign_attrs(attrs)
+        return labelled(self.model.grid, self.model.kernels, state.best_image, state.best_gains)
 
     def pack(self, state: JointState) -> dict[str, Array]:
         """Return the state as arrays."""
-        return {k: np.asarray(v) for k, v in vars(state).items()}
+        return packed(state)
 
     def unpack(self, arrays: Mapping[str, Array]) -> JointState:
         """Inverse of `pack`."""
-        plain: dict[str, Any] = {k: np.array(v) if v.ndim else v.item() for k, v in arrays.items()}
-        return JointState(**plain)
+        return unpacked(JointState, arrays)
 
     def with_fixed(self, gains: Complexes) -> JointSolver:
         """Return the solver that images with these gains held."""

@@ -5,8 +5,9 @@ import pytest
 
 from retrodict.physics.errors import DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
+from retrodict.physics.radio.fourier_grid import FourierGrid
 from retrodict.physics.radio.gains import TimeBasis
-from retrodict.physics.radio.interferometer import FourierGrid, Interferometer, exact_cube
+from retrodict.physics.radio.interferometer import Interferometer, exact_cube
 from retrodict.physics.radio.visibilities import Grid
 
 pytestmark = pytest.mark.slow  # compiled loops: seconds before the first number

@@ -44,6 +44,7 @@ from retrodict.solvers.pinn.sampling import Sampling
 from retrodict.solvers.pinn.trainer import Trainer
 from retrodict.solvers.pinn.trial import separate_networks
 from retrodict.solvers.quasi_newton import SSBroyden
+from retrodict.solvers.radio.block_coordinate import BlockCoordinate
 from retrodict.solvers.radio.joint import JointSolver
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "retrodict_cooling" / "retrodict_cooling.py"
@@ -155,7 +156,14 @@ def closure():
     return case.problem(config, Seeds(0), None)
 
 
-IMAGERS = {"JointSolver": joint, "ClosureImager": closure}
+def coordinates():
+    """The observation of `joint`, begun from a point."""
+    start = np.zeros((16, 16))
+    start[8, 8] = 1.0
+    return BlockCoordinate(joint().model, start, eta=1.0, tie=1.0, box=0.2, image_steps=5, tolerance=-np.inf)
+
+
+IMAGERS = {"JointSolver": joint, "BlockCoordinate": coordinates, "ClosureImager": closure}
 TABLE |= IMAGERS
 TRAINERS = {"Trainer": pinn, "DeepXDETrainer": deepxde, "FlameTrainer": flame, "NetworkSearch": simplified_flame}
 TABLE |= TRAINERS
@@ -176,7 +184,10 @@ HEAVY = (
     "case/radio-extended",
     "case/radio-points",
     "case/radio-eht",
+    "case/radio-measurement-set",
+    "case/radio-3c391",
     "JointSolver",
+    "BlockCoordinate",
     "ClosureImager",
 )
 

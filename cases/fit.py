@@ -164,7 +164,7 @@ def solve_into(
     from retrodict.solvers.iterate import iterate
 
     store = CheckpointStore(folder.path / "checkpoints", every=config.checkpoint_every)
-    notes = list(folder.warnings)
+    notes = [*folder.warnings, *getattr(problem, "notes", ())]
     if resume:
         notes += _damage(store, solver.name)
         folder.log.write("resume", solver=solver.name, warnings=notes)

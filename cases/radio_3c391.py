@@ -1,0 +1,107 @@
+"""Case ``radio-3c391``: the supernova remnant 3C391 observed by the VLA, image and gains judged by slots held out.
+
+The data are those of NRAO's tutorial as the authors of Dabbech et al. (2021, MNRAS 506, 4855) dumped them, two MATLAB
+files of one channel; they are not ours to copy, so that ``--data`` names the folder or the file of visibilities.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrodict.cases.case import Case
+from retrodict.cases.config import setting
+from retrodict.cases.radio_extended import FIGURES, models
+from retrodict.cases.radio_file_checks import checks
+from retrodict.cases.radio_file_figures import files
+from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, solver_of, stand_in
+from retrodict.cases.radio_measurement_set import FIT_FIGURES, simulate
+from retrodict.physics.errors import DataError, expected
+
+if TYPE_CHECKING:
+    from retrodict.physics.radio.visibilities import Visibilities
+    from retrodict.physics.seeds import Seeds
+
+__all__ = ["Radio3C391", "case", "read"]
+
+
+class Radio3C391(RadioFileSettings):
+    """Settings: pixels that hold the remnant, gains of the antennas."""
+
+    cell: float = setting(5.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
+    frequency: float = setting(4.536, "GHz", "of the channel", gt=0)
+
+
+def read(path: Path, frequency: float) -> Visibilities:
+    """Return the visibilities of the MATLAB files ``*data.mat`` and, beside it, ``*msSpecs.mat``.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, or the file of visibilities.
+    frequency : float
+        Of the channel [Hz].
+
+    Raises
+    ------
+    DataError
+        If a file or a variable is missing, or lengths disagree.
+    """
+    from scipy.io import loadmat
+
+    from retrodict.physics.radio.visibilities import Visibilities
+
+    folder = path if path.is_dir() else path.parent
+    tables: dict[str, Any] = {}
+    for kind, names in _VARIABLES.items():
+        found = [path] if path.is_file() and path.name.endswith(f"{kind}.mat") else sorted(folder.glob(f"*{kind}.mat"))
+        if len(found) != 1:
+            got = f"{len(found)} files *{kind}.mat"
+            raise DataError(expected(str(folder), got, f"one, with the variables {', '.join(names)}"))
+        table = loadmat(found[0])
+        if missing := [n for n in names if n not in table]:
+            raise DataError(expected(found[0].name, f"no variable {missing[0]}", f"the variables {', '.join(names)}"))
+        tables |= {n: np.squeeze(table[n]) for n in names}
+    rows = tables["y_I"].size
+    data = np.where(np.isfinite(tables["y_I"]), tables["y_I"], 0)
+    return Visibilities(
+        tables["uvw"],
+        np.full(rows, frequency),
+        tables["time"],
+        tables["ant1"],
+        tables["ant2"],
+        data,
+        tables["weights"],
+        tables["flag"] != 0,
+        scan=tables["scans"],
+        telescope="VLA",
+    )
+
+
+_VARIABLES = {"data": ("y_I", "flag", "weights"), "msSpecs": ("uvw", "time", "ant1", "ant2", "scans")}
+
+
+def problem(config: Radio3C391, seeds: Seeds, data: Path | None) -> Measured:
+    """Return the observation of the files; without them, a simulated one of a remnant."""
+    if data is None:
+        return stand_in(config, seeds.root)
+    return measured(read(data, 1e9 * config.frequency), config)
+
+
+case: Case[Radio3C391] = Case(
+    name="radio-3c391",
+    system="radio",
+    summary="The supernova remnant 3C391 seen by the VLA: image and gains, judged by slots held out of both.",
+    Config=Radio3C391,
+    simulate=simulate,
+    presets={"smoke": {"size": 64, "cell": 0.0, "max_steps": 60, "terms": 3}, "paper": {"size": 512, "cell": 2.5}},
+    problem=problem,
+    solver=lambda _config, seen: solver_of(seen),
+    files=files,
+    checks=checks,
+    figures=FIGURES,
+    fit_figures=FIT_FIGURES,
+    models=models,
+)

@@ -1,0 +1,219 @@
+"""What the radio cases on files share: settings, the observation read, the methods that are compared on it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrodict.cases.config import HostConfig, setting
+from retrodict.cases.radio_setup import RadioSettings, observed
+from retrodict.physics.errors import DataError, expected
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrodict.physics.radio.interferometer import Interferometer
+    from retrodict.physics.radio.visibilities import Grid, Visibilities
+    from retrodict.solvers.radio.joint import JointSolver
+
+__all__ = ["Imaged", "Measured", "RadioFileSettings", "measured", "simulated", "solver_of", "stand_in", "written"]
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+_ARCSEC = np.pi / (180 * 3600)
+_NEGLIGIBLE = 0.1  # rad: phases of the w-term that may be left out in silence
+
+
+class RadioFileSettings(HostConfig):
+    """Settings of calibration and imaging of data from a file."""
+
+    size: int = setting(256, "pixel", "side of the image, even", ge=32)
+    cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
+    support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
+    terms: int = setting(12, "", "functions of time of a gain", ge=1)
+    threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
+    hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
+    compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
+    max_steps: int = setting(100, "", "largest number of outer steps", ge=1)
+    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An observation that was read.
+
+    Parameters
+    ----------
+    vis : Visibilities
+        Rows that can be used.
+    grid : Grid
+        Pixels.
+    config : RadioFileSettings
+        Settings.
+    notes : tuple of str
+        What was left out or neglected; the report tells it.
+    """
+
+    vis: Visibilities
+    grid: Grid
+    config: RadioFileSettings
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """Rows held out."""
+        return np.asarray(self.vis.slots[0] % self.config.hold_every == self.config.hold_every // 2)
+
+    def model(self, which: NDArray[np.bool_], size: int) -> Interferometer:
+        """Return the measurement of some rows with gains of some size."""
+        from retrodict.physics.radio.gains import TimeBasis
+        from retrodict.physics.radio.interferometer import Interferometer
+
+        basis = TimeBasis.spanning("dct", self.vis.slots[1], self.config.terms)
+        return Interferometer(self.vis.select(which), self.grid, size=size, basis=basis, precision="single")
+
+    def imaged(self, data: xr.Dataset, size: int | None = None) -> Imaged:
+        """Return what image and gains of a size, by default that of the settings, leave of the data."""
+        models = [self.model(which, size or self.config.support) for which in (~self.held, self.held)]
+        tree = models[0].domain.from_dataset(data)
+        return _judged(models, tree["image"], [m.imager(tree["gains"]).apply(tree["image"]) for m in models])
+
+    @cached_property
+    def others(self) -> dict[str, Imaged]:
+        """What the methods that the joint one is compared with make of the observation.
+
+        Gains of scans are those of the slots that were fitted; a scan without any is left out of what is held out.
+        """
+        from retrodict.solvers.iterate import iterate
+        from retrodict.solvers.radio.self_calibration import self_calibrated
+
+        scans = np.isin(self.vis.scan, self.vis.scan[~self.held])
+        steady = [self.model(which, 1) for which in (~self.held, self.held & scans)]
+        found = self_calibrated(steady[0], steady[0].vis.scan)
+        out = {"gains of scans": _judged(steady, found.image, [found.predict(m, m.vis.scan) for m in steady])}
+        for name, calibrate in (("gains without direction", True), ("no calibration", False)):
+            out[name] = self.imaged(iterate(solver_of(self, 1, calibrate=calibrate), self.config.max_steps).data, 1)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Imaged:
+    """What a method made of an observation.
+
+    Parameters
+    ----------
+    image, dirty_residual : ndarray, shape (N, N)
+        Sky [Jy/pixel], and the dirty image of what it leaves of the data that were fitted [Jy/beam].
+    fitted, held_out : float
+        Root of the weighted mean square of the residual over that of the data.
+    """
+
+    image: Floats
+    dirty_residual: Floats
+    fitted: float
+    held_out: float
+
+
+def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
+    """Return an observation ready to be fitted, and say what is not as the model has it.
+
+    Raises
+    ------
+    DataError
+        If no row can be used, pixels are too coarse for the longest baseline, or there are too few time slots.
+    """
+    from retrodict.physics.radio.arrays import cell_for
+    from retrodict.physics.radio.fourier_grid import FourierGrid
+    from retrodict.physics.radio.visibilities import LIGHT, Grid
+
+    used, chosen = vis.usable()
+    notes = []
+    if chosen.kept < vis.rows:
+        notes.append(str(chosen))
+    grid = Grid(config.size, config.cell * _ARCSEC or cell_for(used), used.centre)
+    FourierGrid(used.uv(grid), grid.size)  # refuses pixels that are too coarse, before any work
+    if used.slots[1].size < config.hold_every:
+        got, wanted = f"{used.slots[1].size} time slots", f"at least hold_every = {config.hold_every}, to hold one out"
+        raise DataError(expected("time slots", got, wanted))
+    corner = min(2 * (grid.size * grid.cell / 2) ** 2, 1.0)
+    turn = 2 * np.pi * float(np.abs(used.uvw[:, 2] * used.frequency / LIGHT).max()) * (1 - np.sqrt(1 - corner))
+    if turn > _NEGLIGIBLE:
+        notes.append(
+            f"the w-term, up to {turn:.2g} rad at the corners of the field, is left out: a smaller field has less"
+        )
+    found = Measured(used, grid, config, tuple(notes))
+    idle = _without(found, ~found.held)
+    if idle:
+        notes.append(f"no row to fit for {', '.join(idle)}: their gains stay at one")
+    return Measured(used, grid, config, tuple(notes))
+
+
+def _without(seen: Measured, which: NDArray[np.bool_]) -> list[str]:
+    """Receptors of antennas that observe at all but have no row among some."""
+    vis = seen.vis
+    first, second = vis.receptors
+    names = [a if len(vis.feeds) == 1 else f"{a}/{f}" for f in vis.feeds for a in vis.antennas]
+    count = np.bincount(first[which], minlength=len(names)) + np.bincount(second[which], minlength=len(names))
+    return [n for n, c in zip(names, count, strict=True) if not c]
+
+
+def solver_of(seen: Measured, size: int | None = None, *, calibrate: bool = True) -> JointSolver:
+    """Return the solver of an observation.
+
+    Parameters
+    ----------
+    seen : Measured
+        What is fitted.
+    size : int, optional
+        Coefficients of a gain along an axis; by default those of the settings.
+    calibrate : bool, optional
+        Whether gains are sought.
+    """
+    from retrodict.solvers.radio.joint import JointSolver
+
+    size = seen.config.support if size is None else size
+    train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
+    fixed = None if calibrate else train.kernels.unit()
+    return JointSolver(train, held, threshold=seen.config.threshold, fixed=fixed)
+
+
+def _judged(models: list[Interferometer], image: Floats, predicted: list[Complexes]) -> Imaged:
+    left = [v - m.vis.data for m, v in zip(models, predicted, strict=True)]
+    shares = [
+        float(np.sqrt((m.vis.weight @ np.abs(r) ** 2) / (m.vis.weight @ np.abs(m.vis.data) ** 2)))
+        for m, r in zip(models, left, strict=True)
+    ]
+    train = models[0]
+    weight = train.vis.weight
+    dirty = train.imager(train.kernels.unit(), weight).adjoint(-left[0]) / weight.sum()
+    return Imaged(image, dirty, *shares)
+
+
+def simulated(config: RadioFileSettings, seed: int) -> RadioSettings:
+    """Return the settings of the observation that is simulated where no file is given: a remnant, seen by the VLA."""
+    slots = max(20, 4 * config.hold_every)
+    return RadioSettings(
+        sky="remnant", size=config.size, slots=slots, support=config.support, terms=3, amplitude=0.03, snr=30, seed=seed
+    )
+
+
+def stand_in(config: RadioFileSettings, seed: int) -> Measured:
+    """Return that observation after it was written as a MeasurementSet and read back; its pixels are its own."""
+    return measured(written(config, seed), config.model_copy(update={"cell": 0.0}))
+
+
+def written(config: RadioFileSettings, seed: int) -> Visibilities:
+    """Return its visibilities."""
+    from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "simulated.ms"
+        write_measurement_set(path, observed(simulated(config, seed)).vis)
+        return read_measurement_set(path)

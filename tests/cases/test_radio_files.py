@@ -1,0 +1,127 @@
+"""Radio cases on files: formats that lead to the same fit, wrong files, and what the data lack is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from retrodict.cases import radio_3c391
+from retrodict.cases.radio_file_setup import RadioFileSettings, measured
+from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
+from retrodict.cases.verbs import fit
+from retrodict.physics.errors import ConfigError, DataError
+from retrodict.physics.radio.arrays import array, cell_for, observe
+from retrodict.physics.radio.fits_image import read_image
+from retrodict.physics.radio.gain_table import read_gains
+from retrodict.physics.radio.measurement_set import write_measurement_set
+from retrodict.physics.radio.noise import noise_from_differences
+from retrodict.physics.radio.simulation import simulate
+from retrodict.physics.radio.uvfits_writing import write_uvfits
+from retrodict.physics.radio.visibilities import Grid
+from retrodict.physics.seeds import Seeds
+
+SEEDS = Seeds(0)
+
+
+@pytest.fixture(scope="module")
+def vis():
+    """Eight antennas, twelve slots, two scans, one source."""
+    rows = observe(array("vla-a"), declination=0.7, slots=12, hours=(-1, 1))
+    rows = rows.select((rows.antenna1 % 3 == 0) & (rows.antenna2 % 3 == 0) & (rows.antenna1 < 24))
+    grid = Grid(32, cell_for(rows), rows.centre)
+    sky = np.zeros(grid.shape)
+    sky[20, 11] = 1.0
+    seen, _ = simulate(rows, grid, sky, rng=np.random.default_rng(0), snr_db=30)
+    return replace(seen, scan=seen.slots[0] // 6)
+
+
+def test_a_measurement_set_and_a_uvfits_file_are_the_same_observation(vis, tmp_path):
+    config = RadioMeasurementSet(size=32)
+    write_measurement_set(tmp_path / "a.ms", vis)
+    write_uvfits(vis, tmp_path / "a.uvfits")
+    one, two = (problem(config, SEEDS, tmp_path / name) for name in ("a.ms", "a.uvfits"))
+    assert one.vis.rows == two.vis.rows == vis.rows
+    order = [np.lexsort((m.vis.antenna2, m.vis.antenna1, m.vis.slots[0])) for m in (one, two)]
+    np.testing.assert_allclose(one.vis.data[order[0]], two.vis.data[order[1]], rtol=1e-5)
+    assert one.grid.cell == pytest.approx(two.grid.cell, rel=1e-6)
+
+
+def test_matlab_files_are_read_with_flags_weights_and_scans(vis, tmp_path):
+    flag = (np.arange(vis.rows) % 7 == 0).astype(np.uint8)
+    savemat(tmp_path / "x_data.mat", {"y_I": vis.data, "flag": flag, "weights": np.full(vis.rows, 4, np.uint8)})
+    about = {"uvw": vis.uvw, "time": vis.time, "ant1": vis.antenna1, "ant2": vis.antenna2, "scans": vis.scan}
+    savemat(tmp_path / "x_msSpecs.mat", about)
+    for path in (tmp_path, tmp_path / "x_data.mat"):
+        found = radio_3c391.read(path, 1e9)
+        np.testing.assert_array_equal(found.flag, flag == 1)
+        np.testing.assert_array_equal(found.data, vis.data)
+        np.testing.assert_array_equal(found.scan, vis.scan)
+        assert (found.weight == 4).all()
+    savemat(tmp_path / "x_msSpecs.mat", {k: v for k, v in about.items() if k != "uvw"})
+    with pytest.raises(DataError, match="no variable uvw"):
+        radio_3c391.read(tmp_path, 1e9)
+    (tmp_path / "x_msSpecs.mat").unlink()
+    with pytest.raises(DataError, match=r"0 files \*msSpecs\.mat"):
+        radio_3c391.read(tmp_path, 1e9)
+
+
+def test_what_the_data_lack_is_told(vis):
+    lonely = replace(vis, flag=vis.flag | (vis.antenna1 == 3) | (vis.antenna2 == 3))
+    notes = measured(lonely, RadioFileSettings(size=32)).notes
+    assert any("rows used; left out" in n for n in notes)
+    assert any("no row to fit for" in n and lonely.antennas[3] in n for n in notes)
+    wide = replace(vis, uvw=vis.uvw * [1e-3, 1e-3, 30.0])
+    assert any("w-term" in n for n in measured(wide, RadioFileSettings(size=32)).notes)
+
+
+def test_wrong_observations_are_refused_before_any_work(vis, tmp_path):
+    with pytest.raises(DataError, match="flagged"):
+        measured(replace(vis, flag=np.ones(vis.rows, bool)), RadioFileSettings(size=32))
+    with pytest.raises(DataError, match="weightless"):
+        measured(replace(vis, weight=np.zeros(vis.rows)), RadioFileSettings(size=32))
+    with pytest.raises(DataError, match="pixels smaller"):
+        measured(vis, RadioFileSettings(size=32, cell=60.0))
+    with pytest.raises(DataError, match="4 time slots"):
+        measured(vis.select(vis.slots[0] < 4), RadioFileSettings(size=32))
+    write_measurement_set(tmp_path / "a.ms", vis)
+    with pytest.raises(DataError, match="CORRECTED_DATA"):
+        problem(RadioMeasurementSet(column="CORRECTED_DATA"), SEEDS, tmp_path / "a.ms")
+    with pytest.raises(ConfigError, match="window"):
+        problem(RadioMeasurementSet(window=3), SEEDS, tmp_path / "a.ms")
+
+
+@pytest.mark.slow
+def test_a_fit_leaves_images_and_gains_that_other_programs_read(vis, tmp_path):
+    write_measurement_set(tmp_path / "a.ms", vis)
+    small = {"size": 32, "terms": 2, "compare": False, "max_steps": 100}
+    done = fit("radio-measurement-set", data=tmp_path / "a.ms", settings=small, out=tmp_path / "fit")
+    assert done.ok
+    (note,) = done.warnings  # no figure failed
+    assert "no row to fit for vla-a-01" in note
+    image, grid = read_image(tmp_path / "fit" / "image.fits")
+    np.testing.assert_array_equal(image, done.result.data["image"].values)
+    assert np.unravel_index(image.argmax(), image.shape) == (20, 11)
+    assert grid.cell == pytest.approx(done.problem.grid.cell, rel=1e-9)
+    table = read_gains(tmp_path / "fit" / "gains.zarr")
+    np.testing.assert_array_equal(table.gains.real, done.result.data["gains_re"].values)
+    assert table.receptors == vis.antennas
+    residual, _ = read_image(tmp_path / "fit" / "residual.fits")
+    assert np.abs(residual).max() < 0.02
+
+
+def test_noise_is_found_in_differences_of_neighbours(vis):
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(vis.rows) + 1j * rng.standard_normal(vis.rows)
+    slow = replace(vis, data=np.ones(vis.rows) + 2 * noise / np.sqrt(vis.weight))
+    turned = rng.random(vis.rows) < 0.5
+    swapped = replace(
+        slow,
+        antenna1=np.where(turned, vis.antenna2, vis.antenna1),
+        antenna2=np.where(turned, vis.antenna1, vis.antenna2),
+        data=np.where(turned, slow.data.conj(), slow.data),
+    )
+    assert noise_from_differences(slow) == pytest.approx(2.0, rel=0.1)
+    assert noise_from_differences(swapped) == pytest.approx(noise_from_differences(slow), rel=1e-12)
+    with pytest.raises(DataError, match="no two rows"):
+        noise_from_differences(vis.select(vis.slots[0] == 0))

@@ -2,12 +2,14 @@
 
     OMP_NUM_THREADS=1 python benchmarks/radio.py [--sections speed,calibration,methods] [--rounds 7] [--skies DIR]
 
-`speed`: image and adjoint with gains of 5 x 5 coefficients at 256 x 256 and 200 070 rows (VLA-A, 570 slots), beside the
-plain non-uniform transforms of ducc0 on the same rows in the same rounds; the visibility cube, a Gauss-Newton step, a
-sweep antenna by antenna, and the peak memory. `calibration`: sky known, misfit over time of both. `methods`: signal to
-noise of the image by all methods, five seeds, and of the joint one against the sky times the screen that all true gains
-share, which no data can tell from the sky; with ``--skies`` also on M31.fits, W28_256.fits and 3c353_gdth.fits.gz of
-that folder. One thread; medians with their quartiles.
+`speed`: image and adjoint with gains of 5 x 5 coefficients at 256 x 256 and 200 070 rows (VLA-A, 570 slots), beside
+the plain non-uniform transforms of ducc0 on the same rows in the same rounds; the visibility cube, a Gauss-Newton
+step, a sweep antenna by antenna, and the peak memory. `calibration`: sky known, misfit over time of both. `methods`:
+signal to noise of the image by all methods, five seeds, and of the joint one against the sky times the screen that
+all true gains share, which no data can tell from the sky; with ``--skies`` also on M31.fits, W28_256.fits and
+3c353_gdth.fits.gz of that folder. `chunks`: a MeasurementSet of ``--million`` visibilities written and read in
+chunks, a gradient of the image and the normal equations of all gains from it, the peak memory; the same of its first
+twentieth against rows in memory. One thread; medians with their quartiles.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ import argparse
 import gzip
 import os
 import resource
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,13 +34,17 @@ from retrodict.cases.radio_setup import METHODS, Observation, RadioSettings, obs
 from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.gains import TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.measurement_set import MeasurementSetWriter, ranges, read_measurement_set
 from retrodict.physics.radio.screens import BandLimited, smooth_random
 from retrodict.physics.radio.simulation import simulate
+from retrodict.physics.radio.streaming import Streamed, stream_measurement_set
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.gain_blocks import GainBlocks
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
+from retrodict.solvers.radio.gain_normal import NormalEquations
 from retrodict.solvers.radio.joint import regauged, signal_to_noise
+from retrodict.solvers.radio.misfit import Misfit
 
 SKIES = {"M31": "M31.fits", "W28": "W28_256.fits", "3C353": "3c353_gdth.fits.gz"}
 
@@ -190,6 +199,58 @@ def methods(skies: Path | None, seeds: int) -> None:
         print(f"           joint up to the common screen {np.median(shared):.1f}, {behind}")
 
 
+def chunks(million: float) -> None:
+    """Calibrate and image from a set that is larger than what is held of it."""
+    rng = np.random.default_rng(0)
+    channels = np.linspace(1.40e9, 1.46e9, 16)
+    slots = round(1e6 * million / (351 * channels.size))
+    rows = observe(array("vla-a"), declination=0.7, slots=slots, frequency=float(channels[-1]))
+    grid = Grid(128, cell_for(rows), rows.centre)
+    sky = np.zeros(grid.shape)
+    sky[80, 50], sky[40, 70] = 1.0, 0.5
+    places = np.argwhere(sky) - grid.size // 2
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.ms"
+        began = time.perf_counter()
+        with MeasurementSetWriter(path, rows.select(slice(0, 2 * 351)), frequency=channels) as writer:
+            for first in range(0, slots, 36):
+                part = rows.select(slice(351 * first, 351 * (first + 36)))
+                part = replace(part.select(np.repeat(np.arange(part.rows), 16)), frequency=np.tile(channels, part.rows))
+                phase = part.uv(grid) @ places.T
+                noise = rng.standard_normal(part.rows) + 1j * rng.standard_normal(part.rows)
+                data = np.exp(-1j * phase) @ sky[sky > 0] + 0.1 * noise
+                writer.append(replace(part, data=data, weight=np.full(part.rows, 100.0)))
+        del rows
+        size = sum(f.stat().st_size for f in path.rglob("*")) / 1e9
+        print(f"chunks: {16 * writer.rows} visibilities, {size:.2f} GB, written in {time.perf_counter() - began:.0f} s")
+        few = ranges(path, 12000)[: max(1, len(ranges(path, 12000)) // 20)]
+        some = [partial(read_measurement_set, path, start=a, rows=n) for a, n in few]
+        last = few[-1][0] + few[-1][1]
+        for name, reads in (
+            ("all", stream_measurement_set(path, 12000)),
+            ("a twentieth", some),
+            ("a twentieth, in one", [partial(read_measurement_set, path, start=0, rows=last)]),
+        ):
+            began = time.perf_counter()
+            model = Streamed(reads, grid, size=3, basis="dct", terms=3)
+            unit, scanned = model.kernels.unit(), time.perf_counter() - began
+            gradient = Misfit(model, unit)(sky)[1]
+            imaged = time.perf_counter() - began - scanned
+            normal = NormalEquations.of(model, sky, unit).matrix()
+            spent = time.perf_counter() - began - scanned - imaged
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            print(f"  {name}: {model.rows} visibilities, {len(reads)} chunks: scanned in {scanned:.0f} s,")
+            print(
+                f"    gradient of the image {imaged:.0f} s, normal equations {spent:.0f} s, peak memory so far {memory:.2f} GB",
+                flush=True,
+            )
+            if name == "a twentieth":
+                kept = gradient, normal
+            elif name != "all":
+                gaps = [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(kept, (gradient, normal), strict=True)]
+                print(f"    chunks against one: gradient {gaps[0]:.1e}, normal equations {gaps[1]:.1e}")
+
+
 def main() -> None:
     """Run the sections."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -197,10 +258,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--skies", type=Path)
+    parser.add_argument("--million", type=float, default=20.0)
     given = parser.parse_args()
     for section in given.sections.split(","):
         if section == "methods":
             methods(given.skies, given.seeds)
+        elif section == "chunks":
+            chunks(given.million)
         else:
             {"speed": speed, "calibration": calibration}[section](given.rounds)
 

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.radio_setup import Observation, RadioSettings, observed, solver_of
+from retrodict.physics.errors import DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.fits_image import read_image
 from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
@@ -242,11 +243,15 @@ def image(folder: Path, wsclean: str | None, _dp3: str | None) -> None:
         options = [*(o for o in (scales, sign) if o), "-weight", *weight, "-auto-threshold", sigma]
         more = ("-niter", 200000, "-mgain", 0.8, "-gain", 0.1)
         seconds = cleaned(wsclean, table, old.grid, wide, *options, *more)
-        model, _ = read_image(folder / "out-model.fits")
+        name = f"{' '.join(str(o) for o in options)}, {wide} pixels"
+        try:
+            model, _ = read_image(folder / "out-model.fits")
+        except DataError as error:
+            print(f"  WSClean, {name}: {error}")
+            continue
         cut = (wide - size) // 2
         sky = model[cut : cut + size, cut : cut + size]
         factor = float(np.vdot(sky, old.sky)) / max(float(np.vdot(sky, sky)), 1e-300)
-        name = f"{' '.join(str(o) for o in options)}, {wide} pixels"
         results.append((signal_to_noise(sky, old.sky), seconds, factor, name))
     for snr, seconds, factor, name in sorted(results, reverse=True):
         print(f"  WSClean {snr:6.2f} dB, {seconds:5.1f} s, best factor {factor:.4f}: {name}")

@@ -240,10 +240,8 @@ def chunks(million: float) -> None:
             spent = time.perf_counter() - began - scanned - imaged
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
             print(f"  {name}: {model.rows} visibilities, {len(reads)} chunks: scanned in {scanned:.0f} s,")
-            print(
-                f"    gradient of the image {imaged:.0f} s, normal equations {spent:.0f} s, peak memory so far {memory:.2f} GB",
-                flush=True,
-            )
+            print(f"    gradient of the image {imaged:.0f} s, normal equations {spent:.0f} s,")
+            print(f"    peak memory so far {memory:.2f} GB", flush=True)
             if name == "a twentieth":
                 kept = gradient, normal
             elif name != "all":

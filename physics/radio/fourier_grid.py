@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 WIDTH = 6
-"""Cells that a gridding kernel spans: 6 at an oversampling of 2 is accurate to some 5e-6, 8 to 1e-7."""
+"""Cells that a gridding kernel spans: 6 at an oversampling of 2 is accurate to some 1e-5, 8 to 1e-7."""
 
 
 @dataclass(frozen=True)

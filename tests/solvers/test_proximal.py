@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import lsq_linear
 
 from retrodict.physics.errors import SolverError
 from retrodict.physics.radio.wavelets import Dictionary
@@ -69,6 +70,23 @@ def test_the_gap_bounds_the_distance_and_closes():
         rough = SparseProx(psi, 0.5, tolerance=0.0, max_iterations=count)(z, 1.0)
         assert np.sum((rough.x - exact.x) ** 2) <= 2 * rough.gap + 1e-10
         assert rough.x.min() >= 0
+
+
+def test_a_point_is_its_prox_and_that_of_the_conjugate():
+    """Moreau: the conjugate of sparsity over ``x >= 0`` is the indicator of ``u <= Psi v, |v| <= w``.
+
+    Its prox, the projection onto that set, is found by bounded least squares, which knows nothing of ours.
+    """
+    frame, w, z = Dictionary((4, 4), ("db1", "dirac")), 0.6, point((4, 4), 3)
+    n, m = z.size, int(np.prod(frame.coefficients))
+    psi = np.stack([frame.synthesise(e.reshape(frame.coefficients)).ravel() for e in np.eye(m)], axis=1)
+    lower, upper = np.append(np.full(m, -w), np.zeros(n)), np.append(np.full(m, w), np.full(n, np.inf))
+    found = lsq_linear(np.hstack([psi, -np.eye(n)]), z.ravel(), (lower, upper), method="bvls", tol=1e-14)
+    conjugate = np.hstack([psi, -np.eye(n)]) @ found.x
+    prox = SparseProx(frame, w, tolerance=1e-15, max_iterations=20000)(z, 1.0).x
+    np.testing.assert_allclose(prox.ravel() + conjugate, z.ravel(), atol=1e-6)
+    alone = prox_nonnegative_l1(z, w)
+    np.testing.assert_allclose(alone + np.minimum(z, w), z, atol=1e-15)
 
 
 def test_a_warm_dual_saves_iterations_and_is_scaled_with_the_step():

@@ -30,6 +30,11 @@ class Scene:
     def weight(self):
         return self.model.vis.weight
 
+    def screens(self, gains):
+        """Gains for the simulation, which sums over pixels."""
+        basis = self.model.kernels.basis.at(self.model.times)
+        return BandLimited(gains, basis, self.model.kernels.padded)
+
     def predict(self, gains):
         return self.model.predict(self.sky, gains)
 

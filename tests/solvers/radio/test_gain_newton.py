@@ -5,6 +5,7 @@ import pytest
 
 from retrodict.physics.radio.gains import TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.simulation import predict
 from retrodict.solvers.radio.gain_blocks import GainBlocks
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
 from retrodict.solvers.radio.gain_tangent import Tangent
@@ -65,9 +66,13 @@ def test_newton_reaches_the_noise_while_sweeps_creep(small):
 
 def test_exact_data_are_explained(make_scene):
     scene = make_scene(snr_db=None)
-    _, _, seen = solved(scene, 25, spread=1e3, tolerance=1e-8)
-    # the data are summed pixel by pixel, the model grids: 5e-6 is what that leaves
-    assert np.linalg.norm(seen - scene.clean) < 2e-5 * np.linalg.norm(scene.clean)
+    gains, _, seen = solved(scene, 25, spread=1e3, tolerance=1e-8)
+    # the data are summed pixel by pixel, the model grids
+    assert np.linalg.norm(seen - scene.clean) < 1e-6 * np.linalg.norm(scene.clean)
+    # predictions on the true sky are what gains can be compared by: coefficients are nearly collinear
+    exact = predict(scene.model.vis, scene.model.grid, scene.sky, scene.screens(gains))
+    common = np.vdot(exact, scene.clean) / np.vdot(exact, exact)
+    assert np.linalg.norm(common * exact - scene.clean) < 1e-4 * np.linalg.norm(scene.clean)
 
 
 def test_errors_of_predictions_are_those_of_least_squares(make_scene):
@@ -79,10 +84,9 @@ def test_errors_of_predictions_are_those_of_least_squares(make_scene):
     assert abs(chi2 / unknown - 1) < 4 * np.sqrt(2 / unknown)
 
 
-@pytest.mark.parametrize("repetitions", [1])
-def test_errors_fall_with_the_root_of_time(make_scene, repetitions):
+def test_errors_fall_with_the_root_of_time(make_scene):
     errors = []
-    slots = np.array([20, 40, 80])
+    slots = np.array([20, 40, 80, 160, 320])
     for count in slots:
         scene = make_scene(kernel=1, terms=1, slots=int(count), snr_db=20.0, seed=3)
         _, _, seen = solved(scene, 8, spread=1e3, tolerance=1e-6)

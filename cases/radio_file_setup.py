@@ -39,6 +39,7 @@ class RadioFileSettings(HostConfig):
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1)
     threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
+    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(100, "", "largest number of outer steps", ge=1)
@@ -75,9 +76,19 @@ class Measured:
         """Return the measurement of some rows with gains of some size."""
         from retrodict.physics.radio.gains import TimeBasis
         from retrodict.physics.radio.interferometer import Interferometer
+        from retrodict.physics.radio.wide_field import WideField
 
         basis = TimeBasis.spanning("dct", self.vis.slots[1], self.config.terms)
+        if size == 1 and self.w_phase > _NEGLIGIBLE:
+            return WideField(self.vis.select(which), self.grid, basis=basis)
         return Interferometer(self.vis.select(which), self.grid, size=size, basis=basis, precision="single")
+
+    @cached_property
+    def w_phase(self) -> float:
+        """Largest phase of the w-term [rad]."""
+        from retrodict.physics.radio.wide_field import largest_w_phase
+
+        return largest_w_phase(self.vis, self.grid)
 
     def imaged(self, data: xr.Dataset, size: int | None = None) -> Imaged:
         """Return what image and gains of a size, by default that of the settings, leave of the data."""
@@ -131,7 +142,7 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     """
     from retrodict.physics.radio.arrays import cell_for
     from retrodict.physics.radio.fourier_grid import FourierGrid
-    from retrodict.physics.radio.visibilities import LIGHT, Grid
+    from retrodict.physics.radio.visibilities import Grid
 
     used, chosen = vis.usable()
     notes = []
@@ -142,13 +153,12 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     if used.slots[1].size < config.hold_every:
         got, wanted = f"{used.slots[1].size} time slots", f"at least hold_every = {config.hold_every}, to hold one out"
         raise DataError(expected("time slots", got, wanted))
-    corner = min(2 * (grid.size * grid.cell / 2) ** 2, 1.0)
-    turn = 2 * np.pi * float(np.abs(used.uvw[:, 2] * used.frequency / LIGHT).max()) * (1 - np.sqrt(1 - corner))
-    if turn > _NEGLIGIBLE:
+    found = Measured(used, grid, config)
+    if found.w_phase > _NEGLIGIBLE and config.support > 1:
         notes.append(
-            f"the w-term, up to {turn:.2g} rad at the corners of the field, is left out: a smaller field has less"
+            f"the w-term, up to {found.w_phase:.2g} rad at the corners of the field, is left out of gains with "
+            "direction: a smaller field has less, and support=1 includes it"
         )
-    found = Measured(used, grid, config, tuple(notes))
     idle = _without(found, ~found.held)
     if idle:
         notes.append(f"no row to fit for {', '.join(idle)}: their gains stay at one")
@@ -181,7 +191,8 @@ def solver_of(seen: Measured, size: int | None = None, *, calibrate: bool = True
     size = seen.config.support if size is None else size
     train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
     fixed = None if calibrate else train.kernels.unit()
-    return JointSolver(train, held, threshold=seen.config.threshold, fixed=fixed)
+    config = seen.config
+    return JointSolver(train, held, threshold=config.threshold, fixed=fixed, reweightings=config.reweightings)
 
 
 def _judged(models: list[Interferometer], image: Floats, predicted: list[Complexes]) -> Imaged:

@@ -18,6 +18,7 @@ class RadioPoints(RadioSettings):
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("points", "", "sky of our own making")
     snr: float = setting(60.0, "dB", "signal to noise of the visibilities")
+    reweightings: int = setting(3, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
 
 
 case: Case[RadioPoints] = Case(

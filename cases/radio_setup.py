@@ -44,6 +44,7 @@ class RadioSettings(HostConfig):
     support: int = setting(5, "", "coefficients of a gain along an axis, odd", ge=1, le=15)
     terms: int = setting(3, "", "functions of time of a gain", ge=1)
     threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
+    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
@@ -182,8 +183,9 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
     size = 1 if method in ("gains without direction", "no calibration") else None
     train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
     fixed = {"true gains": seen.coefficients, "no calibration": train.kernels.unit()}.get(method)
-    # the prior of points costs nothing beside the visibilities: more steps between two calibrations
-    bases, steps = (("dirac",), 20) if seen.config.sky == "points" else (SARA, 8)
+    # the prior of points costs nothing beside the visibilities: more steps between two calibrations; and the faintest
+    # are still on their way when the image as a whole changes by less than it takes to end on an extended sky
+    bases, steps, tolerance = (("dirac",), 20, 1e-5) if seen.config.sky == "points" else (SARA, 8, 1e-4)
     return JointSolver(
         train,
         held,
@@ -191,6 +193,8 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
         fixed=fixed,
         bases=bases,
         steps=steps,
+        tolerance=tolerance,
+        reweightings=seen.config.reweightings,
         truth=seen.sky,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,28 @@ from retrodict.physics.radio.unknowns import unknowns
 from retrodict.physics.radio.visibilities import Grid, Visibilities
 from retrodict.physics.spaces import Space, Tree, Var
 
-__all__ = ["Imager", "Interferometer", "exact_cube"]
+__all__ = ["GridImager", "Imager", "Interferometer", "exact_cube"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 T = TypeVar("T")
 
 
+class Imager(Protocol):
+    """Sky to weighted visibilities with gains held, a map over the reals."""
+
+    def apply(self, image: NDArray[np.floating]) -> Complexes:
+        """Return ``A x``, shape (row,)."""
+
+    def adjoint(self, values: Complexes) -> Floats:
+        """Return ``Re A' v``, shape (N, N)."""
+
+    def normal(self, image: NDArray[np.floating]) -> Floats:
+        """Return ``Re A' A x``."""
+
+
 @dataclass(frozen=True)
-class Imager:
+class GridImager:
     """Sky to weighted visibilities with gains held: ``A x``, and its adjoint over the reals.
 
     Parameters
@@ -236,7 +249,7 @@ class Interferometer:
         rows = np.empty((self.vis.rows, self.fourier.side, self.fourier.side), self.dtype)
         scale = np.ones(self.vis.rows) if scale is None else scale
         footprints(d1, d2, self.fourier.wx, self.fourier.wy, scale, rows)
-        return Imager(self.fourier, rows)
+        return GridImager(self.fourier, rows)
 
     def apply(self, params: Tree) -> Tree:
         """Return ``{visibility}``."""

@@ -42,6 +42,7 @@ Complexes = NDArray[np.complex128]
 
 _FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative change that ends them
 _STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
+_HEAVIER = 3.0  # thresholds of a reweighted solve: what was found is spared, so that noise alone pays them
 _WORTH = 2e-3  # smaller relative gains of the held-out residual do not prolong a solve
 
 
@@ -73,8 +74,12 @@ class JointState:
         That residual.
     mark : float
         It, when `since` last began.
+    reference : ndarray, shape (N, N)
+        Image that spares its coefficients from the thresholds; zero before the first reweighting.
+    round : int
+        Reweightings done.
     since : int
-        Outer steps since it last fell by more than 0.2 % below the mark.
+        Outer steps since it last fell by more than 0.2 % below the mark; the patience where nothing changes any more.
     """
 
     image: Floats
@@ -91,6 +96,8 @@ class JointState:
     best_gains: Complexes
     best: float
     mark: float
+    reference: Floats
+    round: int
     since: int
 
 
@@ -118,6 +125,9 @@ class JointSolver:
         The solve ends where image and gains together change by less, relatively.
     bases : tuple of str
         Of the sparse prior; ``("dirac",)`` for point sources.
+    reweightings : int
+        How often a solve that has ended goes on with thresholds that spare what it has found (Candes et al. 2008, J.
+        Fourier Anal. Appl. 14, 877): the sparse prior takes its threshold off every source, and faint ones feel it.
     truth : ndarray or None
         True image of a simulation: its signal-to-noise ratio [dB] is then among the metrics. It steers nothing.
 
@@ -149,13 +159,16 @@ class JointSolver:
     patience: int = 6
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
+    reweightings: int = 0
     truth: Floats | None = None
     name: str = field(init=False, default="joint-imaging")
 
     def __post_init__(self) -> None:
-        if not (self.threshold >= 0 and self.steps >= 1 and self.patience >= 1 and (self.spread or 1.0) > 0):
-            got = f"threshold {self.threshold}, steps {self.steps}, patience {self.patience}, spread {self.spread}"
-            raise SolverError(expected("JointSolver", got, "threshold >= 0; steps, patience and spread positive"))
+        counts = self.steps >= 1 and self.patience >= 1 and self.reweightings >= 0
+        if not (counts and self.threshold >= 0 and (self.spread or 1.0) > 0):
+            got = ", ".join(f"{n} {getattr(self, n)}" for n in ("threshold", "reweightings", "steps", "patience", "spread"))
+            wanted = "threshold and reweightings >= 0; steps, patience and spread positive"
+            raise SolverError(expected("JointSolver", got, wanted))
         if self.fixed is not None:
             object.__setattr__(self, "fixed", self.model.kernels.check(self.fixed))
         digest = f"{self.model.kernels.shape}:{self.model.rows}:{self.model.grid.size}"
@@ -179,11 +192,23 @@ class JointSolver:
         dual = np.zeros(self.dictionary.coefficients)
         spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
         return JointState(
-            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, np.inf, 0
+            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, np.inf, image, 0, 0
         )  # fmt: skip
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
+        if state.since >= self.patience and state.round < self.reweightings:
+            state = replace(
+                state,
+                ahead=state.best_image,
+                gains_ahead=state.best_gains,
+                momentum=1.0,
+                reference=state.best_image,
+                round=state.round + 1,
+                mark=np.inf,
+                best=np.inf,
+                since=0,
+            )
         fresh = not np.isfinite(state.objective)
         gains, ahead, rise, spread = state.gains_ahead, state.ahead, 0.0, state.spread
         if self.fixed is None and not fresh:
@@ -191,18 +216,26 @@ class JointSolver:
         misfit = Misfit(self.model, gains)
         largest, vector = lipschitz(misfit.normal, state.vector, 20 if fresh else 4)
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
-        found = self._imaged(misfit, ahead, largest, dual)
+        found = self._imaged(misfit, ahead, largest, dual, state.reference)
         # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
         for _ in range(_FIRST - 1 if fresh else 0):
             if _norm(found.image - ahead) < _SETTLED * _norm(found.image):
                 break
             ahead = found.image
-            found = self._imaged(misfit, ahead, largest, found.dual)
+            found = self._imaged(misfit, ahead, largest, found.dual, state.reference)
         chi2 = misfit.value(found.image) / self.model.rows
         return self._extrapolated(replace(state, spread=spread), gains, found, chi2, vector, rise)
 
-    def _imaged(self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None) -> ImageStep:
-        prox = SparseProx(self.dictionary, self.threshold * misfit.scale(image) * self.levels)
+    def _imaged(
+        self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None, reference: Floats
+    ) -> ImageStep:
+        scale = misfit.scale(image)
+        thresholds = self.threshold * scale * self.levels
+        if reference.any():
+            # a coefficient's noise is that of the gradient, scale times level, over the curvature, the level squared
+            noise = scale / np.maximum(self.levels, 1e-300)
+            thresholds *= _HEAVIER * noise / (noise + np.abs(self.dictionary.analyse(reference)))
+        prox = SparseProx(self.dictionary, thresholds)
         return ImageBlock(misfit, prox, largest).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
@@ -254,7 +287,9 @@ class JointSolver:
             best_gains=gains if better else state.best_gains,
             best=min(held, state.best),
             mark=held if worth else state.mark,
-            since=0 if worth else state.since + 1,
+            reference=state.reference,
+            round=state.round,
+            since=self.patience if moved + turned < self.tolerance else 0 if worth else state.since + 1,
         )
         metrics = {
             "chi2": chi2,
@@ -264,6 +299,7 @@ class JointSolver:
             "image_descent": (found.after - found.before) / max(found.before, 1e-300),
             "spread": float(np.sqrt(np.mean(state.spread[self._groups] ** 2))),
             "since": float(new.since),
+            "round": float(new.round),
         }
         if self.truth is not None:
             metrics["snr"] = signal_to_noise(image, self.truth)
@@ -278,9 +314,8 @@ class JointSolver:
         """Stop where nothing changes, or the held-out residual has not improved for long; fail where a block rose."""
         if metrics["gain_descent"] > 1e-9 or metrics["image_descent"] > 1e-9:
             return Status.FAILED
-        if metrics["change"] < self.tolerance or metrics["since"] >= self.patience:
-            return Status.CONVERGED
-        return None
+        ended = metrics["round"] == self.reweightings and metrics["since"] >= self.patience
+        return Status.CONVERGED if ended else None
 
     def solution(self, state: JointState) -> xr.Dataset:
         """Return image and gains of the smallest held-out residual."""

@@ -1,0 +1,67 @@
+"""Radio interferometry: default settings of joint imaging beside the best of a grid that was searched by the truth.
+
+    OMP_NUM_THREADS=1 python benchmarks/radio_defaults.py [--size 64] [--slots 30] [--seed 0]
+
+Skies of our own making, two arrays, three levels of noise. The grid: threshold of the sparse prior in noise of a
+coefficient, and spread of the gains a priori in units of the true one. The defaults take threshold 1 and learn the
+spread; neither is told anything. Both stop by the slots held out. Signal to noise of the image [dB].
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import time
+from dataclasses import replace
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from retrodict.cases.radio_setup import RadioSettings, observed, solver_of
+from retrodict.solvers.iterate import iterate
+from retrodict.solvers.radio.joint import JointSolver, signal_to_noise
+
+THRESHOLDS = (0.3, 1.0, 3.0)
+SPREADS = (1 / 3, 1.0, 3.0)
+
+
+def main() -> None:
+    """Search, and print a line an observation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--slots", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    behind = []
+    print(f"{given.size} x {given.size}, {given.slots} slots, seed {given.seed}: defaults, best of the grid, where")
+    for sky, array, snr in itertools.product(("spiral", "remnant", "jet"), ("vla-a", "meerkat"), (20.0, 30.0, 40.0)):
+        began = time.perf_counter()
+        config = RadioSettings(
+            sky=sky, array=array, snr=snr, size=given.size, slots=given.slots, seed=given.seed, hold_every=10
+        )
+        seen = observed(config)
+        default = solver_of(seen)
+
+        def score(solver: JointSolver, truth: np.ndarray = seen.sky, steps: int = config.max_steps) -> float:
+            return signal_to_noise(iterate(solver, steps).data["image"].values, truth)
+
+        true = config.amplitude / np.sqrt(config.terms)
+        found = {
+            (t, s): score(replace(default, threshold=t, spread=s * true))
+            for t, s in itertools.product(THRESHOLDS, SPREADS)
+        }
+        ours, best = score(default), max(found, key=lambda k: found[k])
+        behind.append(found[best] - ours)
+        print(
+            f"  {sky:8s} {array:8s} {snr:.0f} dB: {ours:5.2f}  {found[best]:5.2f} (threshold {best[0]:g}, "
+            f"spread {best[1]:.2g})  behind by {behind[-1]:+.2f}  [{time.perf_counter() - began:.0f} s]",
+            flush=True,
+        )
+    print(f"behind: median {np.median(behind):.2f}, largest {max(behind):.2f}; within half a dB in", end=" ")
+    print(f"{sum(b <= 0.5 for b in behind)} of {len(behind)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,11 @@ def main() -> None:
     for seed in range(parser.parse_args().seeds):
         seen, faint = scene(seed)
         _, screen = regauged(seen.model().kernels, seen.grid, seen.coefficients)
-        for name, method, rounds in (("joint", "joint", 3), ("not reweighted", "joint", 0), ("true gains", "true gains", 3)):
+        for name, method, rounds in (
+            ("joint", "joint", 3),
+            ("not reweighted", "joint", 0),
+            ("true gains", "true gains", 3),
+        ):
             began = time.perf_counter()
             solver = replace(solver_of(seen, method), reweightings=rounds)
             image = iterate(solver, seen.config.max_steps).data["image"].values

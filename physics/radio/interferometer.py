@@ -8,6 +8,7 @@ oversampled Fourier grid, so the cube is read off the same grid cells, and sky a
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -139,6 +140,13 @@ class Interferometer:
     def rows(self) -> int:
         """Number of rows."""
         return self.vis.rows
+
+    def with_data(self, data: Complexes) -> Interferometer:
+        """Return the measurement of the same rows with other data, shape (row,); what was tabulated is shared."""
+        other = copy(self)
+        other.vis = self.vis.with_data(data)
+        other.__dict__.pop("target", None)
+        return other
 
     def total(self, act: Callable[[Interferometer], T]) -> T:
         """Return ``act`` of the rows, as `retrodict.physics.radio.streaming.Streamed` does of many chunks."""

@@ -239,10 +239,9 @@ class JointSolver:
         return ImageBlock(misfit, prox, largest).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
-        kernels = self.model.kernels
-        unit, group = kernels.unit(), self._groups
-        prior = Prior(unit, np.broadcast_to(state.spread[group] ** -2.0, unit.shape))
-        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior)
+        kernels, group = self.model.kernels, self._groups
+        unit = kernels.unit()
+        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, self.prior(state.spread))
         gains, screen = regauged(kernels, self.model.grid, found.gains)
         spread = state.spread
         if self.spread is None:
@@ -251,6 +250,16 @@ class JointSolver:
             learned = np.sqrt(np.bincount(group.ravel(), square.ravel()) / np.bincount(group.ravel()))
             spread = np.clip(learned, 1e-5, _YIELD * spread)
         return gains, state.ahead * screen, (found.after - found.before) / found.before, spread
+
+    def prior(self, spread: Floats) -> Prior:
+        """Return the prior of the gains for the standard deviations of a term and a ring, shape (group,)."""
+        unit = self.model.kernels.unit()
+        return Prior(unit, np.broadcast_to(spread[self._groups] ** -2.0, unit.shape))
+
+    def at(self, image: Floats, gains: Complexes, spread: Floats) -> JointState:
+        """Return a state that goes on from an image and gains of earlier."""
+        begun = replace(self.init(), image=image, gains=gains, ahead=image, gains_ahead=gains, spread=spread)
+        return replace(begun, best_image=image, best_gains=gains, objective=float(np.finfo(float).max))
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
@@ -318,8 +327,9 @@ class JointSolver:
         return Status.CONVERGED if ended else None
 
     def solution(self, state: JointState) -> xr.Dataset:
-        """Return image and gains of the smallest held-out residual."""
-        return labelled(self.model.grid, self.model.kernels, state.best_image, state.best_gains)
+        """Return image and gains of the smallest held-out residual, and the spread of the gains that was learned."""
+        found = labelled(self.model.grid, self.model.kernels, state.best_image, state.best_gains)
+        return found.assign(spread=("group", state.spread, {"units": "1"}))
 
     def pack(self, state: JointState) -> dict[str, Array]:
         """Return the state as arrays."""

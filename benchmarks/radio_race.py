@@ -9,9 +9,10 @@ first two seeds of a sky it is tuned BY THE TRUE SIGNAL TO NOISE, an advantage: 
 with gains without direction, as the paper does; the time of either counts), freedom of the bright part, threshold (in
 units of the levels of joint imaging, per subband), image steps, sweeps, tie, pull towards one (in units of that of the
 most probable gains, whose true spread it takes). Its image steps have momentum, which the paper's have not: without, it
-was behind on every sky. A trial runs for ``--seconds``, a race for ``--longer``. Its time T is when it first comes within 0.05 dB
-of its best, again an advantage; ratios are T over the time at which the image of joint imaging is as good as that best,
-and the same half a dB lower, where the last slow rise does not count. With ``--skies`` also M31.fits of that folder.
+was behind on every sky. A trial runs for ``--seconds``, a race for ``--longer``. Its time T is when it first comes
+within 0.05 dB of its best, again an advantage; ratios are T over the time at which the image of joint imaging is as
+good as that best, infinite time if never, and the same half a dB lower, where the last slow rise does not count. With
+``--skies`` also M31.fits of that folder.
 """
 
 from __future__ import annotations

@@ -18,16 +18,18 @@ from retrodict.cases.radio_figures import (
     sky_figure,
 )
 from retrodict.cases.radio_setup import Observation, RadioSettings, observed, problem, solver_of
+from retrodict.cases.radio_uncertainty import uncertainty_figure, write_uncertainty
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from retrodict.cases.fit import FitOutcome
     from retrodict.physics.model import Differentiable
     from retrodict.physics.seeds import Seeds
     from retrodict.physics.spaces import Tree
     from retrodict.solvers.radio.joint import JointSolver
 
-__all__ = ["case", "models", "simulate", "solver"]
+__all__ = ["case", "files", "models", "simulate", "solver"]
 
 
 def simulate(config: RadioSettings, _seeds: Seeds) -> xr.Dataset:
@@ -68,6 +70,11 @@ def solver(_config: RadioSettings, seen: Observation) -> JointSolver:
     return solver_of(seen)
 
 
+def files(outcome: FitOutcome) -> None:
+    """Write what the data say of the gains, and the error of pixels where it is asked for."""
+    write_uncertainty(outcome, solver_of(outcome.problem))
+
+
 def models() -> Mapping[str, tuple[Differentiable, Tree]]:
     """Return a small interferometer, whose derivative with respect to image and gains is tested."""
     from retrodict.physics.radio.arrays import array, cell_for, observe
@@ -95,6 +102,7 @@ FIT_FIGURES = {
     "Images of all methods on one scale, and their errors": image_figure,
     "Gains towards the brightest pixel": gain_figure,
     "Convergence: image, fitted slots, slots held out": convergence_figure,
+    "What the data say of the gains, and what the sky can stand in for": uncertainty_figure,
 }
 
 case: Case[RadioSettings] = Case(
@@ -110,6 +118,7 @@ case: Case[RadioSettings] = Case(
     },
     problem=problem,
     solver=solver,
+    files=files,
     checks=checks,
     figures=FIGURES,
     fit_figures=FIT_FIGURES,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.cases.radio_file_setup import Imaged, Measured
+from retrodict.cases.radio_file_setup import Imaged, Measured, solver_of
+from retrodict.cases.radio_uncertainty import write_uncertainty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def gain_figure(outcome: FitOutcome) -> Figure:
 
 
 def files(outcome: FitOutcome) -> None:
-    """Write the image and the dirty residual as FITS with sky coordinates, and the gains as Zarr."""
+    """Write image and dirty residual as FITS with sky coordinates, gains as Zarr, and what is known how well."""
     from retrodict.physics.radio.fits_image import write_image
     from retrodict.physics.radio.gain_table import write_gains
 
@@ -117,6 +118,7 @@ def files(outcome: FitOutcome) -> None:
         _fits(folder / f"{name}.fits", write_image, image, seen, unit)
     feeds, antennas = seen.vis.feeds, seen.vis.antennas
     names = [a if len(feeds) == 1 else f"{a}/{f}" for f in feeds for a in antennas]
+    write_uncertainty(outcome, solver_of(seen))
     write_gains(folder / "gains.zarr", model.kernels, tree["gains"], names, overwrite=True)
 
 

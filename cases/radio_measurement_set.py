@@ -12,6 +12,7 @@ from retrodict.cases.radio_extended import simulate as simulate_sky
 from retrodict.cases.radio_file_checks import checks
 from retrodict.cases.radio_file_figures import files, gain_figure, image_figure, residual_figure, share_figure
 from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, simulated, solver_of, stand_in
+from retrodict.cases.radio_uncertainty import uncertainty_figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,6 +69,7 @@ FIT_FIGURES = {
     "What they leave of the slots that were fitted, as dirty images": residual_figure,
     "What they leave of the data, and the noise": share_figure,
     "Gains of some antennas": gain_figure,
+    "What the data say of the gains, and what the sky can stand in for": uncertainty_figure,
 }
 
 case: Case[RadioMeasurementSet] = Case(

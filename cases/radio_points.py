@@ -7,7 +7,7 @@ from typing import Literal
 from retrodict.cases.case import Case
 from retrodict.cases.config import setting
 from retrodict.cases.radio_checks import checks
-from retrodict.cases.radio_extended import FIGURES, FIT_FIGURES, models, simulate, solver
+from retrodict.cases.radio_extended import FIGURES, FIT_FIGURES, files, models, simulate, solver
 from retrodict.cases.radio_setup import RadioSettings, problem
 
 __all__ = ["RadioPoints", "case"]
@@ -34,6 +34,7 @@ case: Case[RadioPoints] = Case(
     },
     problem=problem,
     solver=solver,
+    files=files,
     checks=checks,
     figures=FIGURES,
     fit_figures=FIT_FIGURES,

@@ -46,6 +46,7 @@ class RadioSettings(HostConfig):
     threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
     reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
+    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
     checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)

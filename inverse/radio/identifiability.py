@@ -1,4 +1,4 @@
-"""What an observation says of its gains: coefficient by coefficient, and of the directions that the sky can stand in for.
+"""What an observation says of its gains: coefficient by coefficient, and along what the sky can stand in for.
 
 A coefficient that the data determine has a posterior far narrower than its prior. A phase that all gains share leaves
 every visibility as it is; a screen that they share can be moved into the sky: its modulus exactly, its phase because
@@ -103,7 +103,7 @@ def identifiability(
 
 def _modes(model: Interferometer, line: Tangent, image: Floats, gains: Complexes) -> tuple[list[float], list[float]]:
     """Changes of the visibilities along the modes, over that along directions without pattern."""
-    kernels, grid, half = model.kernels, model.grid, model.kernels.half
+    kernels, grid = model.kernels, model.grid
     rng = np.random.default_rng(0)
 
     def size(change: Complexes, delta: Complexes) -> float:
@@ -111,12 +111,10 @@ def _modes(model: Interferometer, line: Tangent, image: Floats, gains: Complexes
 
     draws = [rng.standard_normal(gains.shape) + 1j * rng.standard_normal(gains.shape) for _ in range(4)]
     usual = float(np.mean([size(line.forward(d), d) for d in draws]))
-    harmonic = np.zeros((kernels.size, kernels.size))
-    if half:
-        harmonic[half + 1, half] = harmonic[half - 1, half] = 0.5
-    x, y = np.meshgrid(grid.coordinates, grid.coordinates, indexing="ij")
-    along = kernels.screens(harmonic.astype(complex), x.ravel(), y.ravel()).reshape(grid.shape).real
-    shared = np.zeros_like(gains) + kernels.basis.steady[:, None, None] * harmonic
+    along = np.cos(2 * np.pi / kernels.padded * grid.coordinates)[:, None]
+    shared = np.zeros_like(gains)  # the gains times that screen, as far as they have coefficients for it
+    shared[:, :, 1:] += 0.5 * gains[:, :, :-1]
+    shared[:, :, :-1] += 0.5 * gains[:, :, 1:]
     # a change of all gains by the fraction c changes the sky's part by minus 2 Re c
     directions = ((1j * gains, 0.0), (gains, -2.0), (shared, -2.0 * along), (1j * shared, 0.0))
     imager = model.imager(gains)

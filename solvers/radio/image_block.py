@@ -122,4 +122,4 @@ def noise_levels(beam: Floats, dictionary: Dictionary) -> Floats:
             i, j = np.unravel_index(int(np.abs(wavelet).argmax()), wavelet.shape)
             x, y = (np.abs(np.fft.fft(v, side)) ** 2 for v in (wavelet[:, j], wavelet[i] / wavelet[i, j]))
             square[plane][band[plane] == label] = x @ spectrum @ y
-    return np.asarray(dictionary.scale * np.sqrt(square))
+    return np.asarray(dictionary.scale * np.sqrt(np.maximum(square, 0.0)))  # a wavelet no baseline sees, rounded

@@ -166,7 +166,9 @@ class JointSolver:
     def __post_init__(self) -> None:
         counts = self.steps >= 1 and self.patience >= 1 and self.reweightings >= 0
         if not (counts and self.threshold >= 0 and (self.spread or 1.0) > 0):
-            got = ", ".join(f"{n} {getattr(self, n)}" for n in ("threshold", "reweightings", "steps", "patience", "spread"))
+            got = ", ".join(
+                f"{n} {getattr(self, n)}" for n in ("threshold", "reweightings", "steps", "patience", "spread")
+            )
             wanted = "threshold and reweightings >= 0; steps, patience and spread positive"
             raise SolverError(expected("JointSolver", got, wanted))
         if self.fixed is not None:
@@ -191,9 +193,8 @@ class JointSolver:
         vector = np.random.default_rng(0).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
         spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
-        return JointState(
-            image, gains, image, gains, dual, 0.0, vector, 1.0, np.inf, spread, image, gains, np.inf, np.inf, image, 0, 0
-        )  # fmt: skip
+        pair, nothing = (image, gains), np.inf
+        return JointState(*pair, *pair, dual, 0.0, vector, 1.0, nothing, spread, *pair, nothing, nothing, image, 0, 0)
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
@@ -226,9 +227,7 @@ class JointSolver:
         chi2 = misfit.value(found.image) / self.model.rows
         return self._extrapolated(replace(state, spread=spread), gains, found, chi2, vector, rise)
 
-    def _imaged(
-        self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None, reference: Floats
-    ) -> ImageStep:
+    def _imaged(self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None, reference: Floats) -> ImageStep:
         scale = misfit.scale(image)
         thresholds = self.threshold * scale * self.levels
         if reference.any():
@@ -255,11 +254,6 @@ class JointSolver:
         """Return the prior of the gains for the standard deviations of a term and a ring, shape (group,)."""
         unit = self.model.kernels.unit()
         return Prior(unit, np.broadcast_to(spread[self._groups] ** -2.0, unit.shape))
-
-    def at(self, image: Floats, gains: Complexes, spread: Floats) -> JointState:
-        """Return a state that goes on from an image and gains of earlier."""
-        begun = replace(self.init(), image=image, gains=gains, ahead=image, gains_ahead=gains, spread=spread)
-        return replace(begun, best_image=image, best_gains=gains, objective=float(np.finfo(float).max))
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:

@@ -104,9 +104,14 @@ def gain_figure(outcome: FitOutcome) -> Figure:
 
 
 def files(outcome: FitOutcome) -> None:
-    """Write image and dirty residual as FITS with sky coordinates, gains as Zarr, and what is known how well."""
+    """Write image and dirty residual as FITS with sky coordinates, gains, calibrated data, and what is known how well.
+
+    ``CORRECTED_DATA`` of ``calibrated.ms`` are the data with the effects that the model has taken out of its own part:
+    one number for a visibility cannot correct it for all directions.
+    """
     from retrodict.physics.radio.fits_image import write_image
     from retrodict.physics.radio.gain_table import write_gains
+    from retrodict.physics.radio.measurement_set import write_measurement_set
 
     seen: Measured = outcome.problem
     model = seen.model(~seen.held, seen.config.support)
@@ -116,6 +121,10 @@ def files(outcome: FitOutcome) -> None:
     dirty = model.imager(model.kernels.unit(), weight).adjoint(left) / weight.sum()
     for name, image, unit in (("image", tree["image"], "Jy/pixel"), ("residual", dirty, "Jy/beam")):
         _fits(folder / f"{name}.fits", write_image, image, seen, unit)
+    whole = seen.model(np.ones(seen.vis.rows, bool), seen.config.support)
+    modelled, plain = (whole.imager(g).apply(tree["image"]) for g in (tree["gains"], whole.kernels.unit()))
+    corrected = plain + seen.vis.data - modelled
+    write_measurement_set(folder / "calibrated.ms", seen.vis, model=modelled, corrected=corrected, overwrite=True)
     feeds, antennas = seen.vis.feeds, seen.vis.antennas
     names = [a if len(feeds) == 1 else f"{a}/{f}" for f in feeds for a in antennas]
     write_uncertainty(outcome, solver_of(seen))

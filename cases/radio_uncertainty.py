@@ -64,7 +64,7 @@ def uncertainty_figure(outcome: FitOutcome) -> Figure:
     axes[0, 0].set(xlabel="receptor", ylabel="function of time")
     total, known = found.attrs["unknowns"], float(found["effective"])
     others = "" if found.attrs["others"] == "unknown" else ",\nother receptors held"
-    axes[0, 0].set_title(f"gains: {known:.0f} of {total} numbers determined{others}", fontsize="medium")
+    axes[0, 0].set_title(f"{known:.0f} of {total} numbers determined{others}", fontsize="small")
     axes[0, 0].grid(visible=False)
     figure.colorbar(shown, ax=axes[0, 0], label="1 - posterior / prior variance", shrink=0.9)
     place = np.arange(found.sizes["mode"])[::-1]
@@ -78,7 +78,7 @@ def uncertainty_figure(outcome: FitOutcome) -> Figure:
     axes[0, 1].set_yticks(place, [m.replace(" of all", "\nof all") for m in found["mode"].values.tolist()])
     axes[0, 1].grid(visible=False, axis="y")
     axes[0, 1].margins(x=0.2)
-    axes[0, 1].set_title("change of the data, 1: without pattern", fontsize="medium")
+    axes[0, 1].set_title("change of the data (without pattern: 1)", fontsize="small")
     axes[0, 1].legend(fontsize="small")
     if drawn:
         spread = xr.load_dataset(path)
@@ -86,7 +86,7 @@ def uncertainty_figure(outcome: FitOutcome) -> Figure:
         low, high = spread["x"].values[[0, -1]] * _ARCSEC
         shown = axes[0, 2].imshow(error.T, origin="lower", extent=(low, high, low, high), cmap="magma")
         axes[0, 2].set(xlabel="west [arcsec]", ylabel="north [arcsec]")
-        axes[0, 2].set_title(f"error of pixels, {spread.attrs['draws']} draws", fontsize="medium")
+        axes[0, 2].set_title(f"error of pixels, {spread.attrs['draws']} draws", fontsize="small")
         axes[0, 2].grid(visible=False)
         figure.colorbar(shown, ax=axes[0, 2], label="root of spread and bias squared [Jy/pixel]", shrink=0.9)
     return figure

@@ -28,6 +28,7 @@ from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.copies_image import CopiesImage, CopiesMisfit
 from retrodict.solvers.radio.gain_copies import GainCopies
+from retrodict.solvers.radio.image_block import bounds
 from retrodict.solvers.radio.joint import signal_to_noise
 
 if TYPE_CHECKING:
@@ -195,10 +196,8 @@ class BlockCoordinate:
     @cached_property
     def prox(self) -> SparseProx:
         """Sparse prior within the bounds of the image."""
-        lower, upper = (1 - self.theta) * self.bright_part, (1 + self.theta) * self.bright_part
-        upper[self.bright_part == 0] = np.inf
         dictionary = Dictionary(self.model.grid.shape, self.bases)
-        return SparseProx(dictionary, self.eta, lower, upper, max_iterations=self.inner)
+        return SparseProx(dictionary, self.eta, *bounds(self.bright_part, self.theta), max_iterations=self.inner)
 
     def init(self) -> BlockState:
         """Return ``x_o`` and two copies of the gains."""

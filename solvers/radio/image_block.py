@@ -13,7 +13,7 @@ from retrodict.solvers.forward_backward import fista, forward_backward
 from retrodict.solvers.proximal import Dual, Prox, SparseProx
 from retrodict.solvers.radio.misfit import Misfit
 
-__all__ = ["ImageBlock", "ImageStep", "noise_levels"]
+__all__ = ["ImageBlock", "ImageStep", "bounds", "noise_levels"]
 
 Floats = NDArray[np.float64]
 
@@ -86,6 +86,24 @@ class ImageBlock:
 
     def _inexact(self, z: Any, step: float, dual: Dual | None = None, /) -> Prox:
         return self.prox(z, step, dual, max_iterations=self.inner)
+
+
+def bounds(known: Floats, theta: float) -> tuple[Floats, Floats]:
+    """Return the bounds of an image whose bright part is known up to a fraction, and of which no pixel is negative.
+
+    Parameters
+    ----------
+    known : ndarray, shape (N, N)
+        ``x_o``, zero where nothing is known.
+    theta : float
+        Fraction by which the known part may change.
+
+    Examples
+    --------
+    >>> [b.tolist() for b in bounds(np.array([[2.0, 0.0]]), 0.5)]
+    [[[1.0, 0.0]], [[3.0, inf]]]
+    """
+    return (1 - theta) * known, np.where(known == 0, np.inf, (1 + theta) * known)
 
 
 def noise_levels(beam: Floats, dictionary: Dictionary) -> Floats:

@@ -29,7 +29,7 @@ from retrodict.solvers.base import Metrics, Status, packed, unpacked
 from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
-from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, noise_levels
+from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, bounds, noise_levels
 from retrodict.solvers.radio.misfit import Measurement, Misfit
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative change that ends them
+_SHUT = 1e-5  # spread of coefficients that are held, and the least that is learned
 _STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
 _HEAVIER = 3.0  # thresholds of a reweighted solve: what was found is spared, so that noise alone pays them
 _WORTH = 2e-3  # smaller relative gains of the held-out residual do not prolong a solve
@@ -78,6 +79,8 @@ class JointState:
         Image that spares its coefficients from the thresholds; zero before the first reweighting.
     round : int
         Reweightings done.
+    outer : int
+        Outer steps done.
     since : int
         Outer steps since it last fell by more than 0.2 % below the mark; the patience where nothing changes any more.
     """
@@ -98,6 +101,7 @@ class JointState:
     mark: float
     reference: Floats
     round: int
+    outer: int
     since: int
 
 
@@ -128,6 +132,13 @@ class JointSolver:
     reweightings : int
         How often a solve that has ended goes on with thresholds that spare what it has found (Candes et al. 2008, J.
         Fourier Anal. Appl. 14, 877): the sparse prior takes its threshold off every source, and faint ones feel it.
+    known : ndarray or None
+        Bright part of the sky, shape (N, N), where the solve begins; zero where nothing is known. It should hold most
+        of the flux: gains that are fitted to less begin to do the work of the rest.
+    theta : float
+        Fraction by which the known part may change.
+    graduated : int
+        Outer steps after which a further ring of coefficients is freed, from the centre outwards; 0 frees all at once.
     truth : ndarray or None
         True image of a simulation: its signal-to-noise ratio [dB] is then among the metrics. It steers nothing.
 
@@ -160,17 +171,24 @@ class JointSolver:
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
     reweightings: int = 0
+    known: Floats | None = None
+    theta: float = 0.5
+    graduated: int = 0
     truth: Floats | None = None
     name: str = field(init=False, default="joint-imaging")
 
     def __post_init__(self) -> None:
-        counts = self.steps >= 1 and self.patience >= 1 and self.reweightings >= 0
-        if not (counts and self.threshold >= 0 and (self.spread or 1.0) > 0):
-            got = ", ".join(
-                f"{n} {getattr(self, n)}" for n in ("threshold", "reweightings", "steps", "patience", "spread")
-            )
-            wanted = "threshold and reweightings >= 0; steps, patience and spread positive"
-            raise SolverError(expected("JointSolver", got, wanted))
+        least = {"threshold": 0, "reweightings": 0, "graduated": 0, "steps": 1, "patience": 1}
+        wrong = [f"{n} {getattr(self, n)}" for n, low in least.items() if not getattr(self, n) >= low]
+        if not (self.spread is None or self.spread > 0) or not 0 <= self.theta <= 1:
+            wrong.append(f"spread {self.spread}, theta {self.theta}")
+        if wrong:
+            wanted = "threshold, reweightings, graduated >= 0; steps, patience, spread positive; theta from 0 to 1"
+            raise SolverError(expected("JointSolver", ", ".join(wrong), wanted))
+        known = self._known
+        if known.shape != self.model.grid.shape or not (np.isfinite(known).all() and known.min() >= 0):
+            wanted = f"an image of shape {self.model.grid.shape}, finite and not negative"
+            raise SolverError(expected("JointSolver.known", f"shape {known.shape}", wanted))
         if self.fixed is not None:
             object.__setattr__(self, "fixed", self.model.kernels.check(self.fixed))
         digest = f"{self.model.kernels.shape}:{self.model.rows}:{self.model.grid.size}"
@@ -182,6 +200,15 @@ class JointSolver:
         return Dictionary(self.model.grid.shape, self.bases)
 
     @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Lowest and highest image."""
+        return bounds(self._known, self.theta)
+
+    @cached_property
+    def _known(self) -> Floats:
+        return np.zeros(self.model.grid.shape) if self.known is None else np.asarray(self.known, np.float64)
+
+    @cached_property
     def levels(self) -> Floats:
         """Noise of every coefficient of the gradient, for noise of scale 1."""
         return noise_levels(self.model.total(lambda part: (part.beam(),))[0], self.dictionary)
@@ -189,12 +216,13 @@ class JointSolver:
     def init(self) -> JointState:
         """Return unit gains, or those to hold, and an empty image."""
         shape = self.model.grid.shape
-        image, gains = np.zeros(shape), self.model.kernels.unit() if self.fixed is None else self.fixed
+        gains = self.model.kernels.unit() if self.fixed is None else self.fixed
+        image, nothing, worst = self._known, np.zeros(shape), np.inf
         vector = np.random.default_rng(0).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
         spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
-        pair, nothing = (image, gains), np.inf
-        return JointState(*pair, *pair, dual, 0.0, vector, 1.0, nothing, spread, *pair, nothing, nothing, image, 0, 0)
+        pair = (image, gains)
+        return JointState(*pair, *pair, dual, 0.0, vector, 1.0, worst, spread, *pair, worst, worst, nothing, 0, 0, 0)
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
@@ -234,26 +262,35 @@ class JointSolver:
             # a coefficient's noise is that of the gradient, scale times level, over the curvature, the level squared
             noise = scale / np.maximum(self.levels, 1e-300)
             thresholds *= _HEAVIER * noise / (noise + np.abs(self.dictionary.analyse(reference)))
-        prox = SparseProx(self.dictionary, thresholds)
+        prox = SparseProx(self.dictionary, thresholds, *self.bounds)
         return ImageBlock(misfit, prox, largest).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
-        kernels, group = self.model.kernels, self._groups
+        kernels, group, exact = self.model.kernels, self._groups, self.theta == 0 and self._known.any()
         unit = kernels.unit()
-        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, self.prior(state.spread))
-        gains, screen = regauged(kernels, self.model.grid, found.gains)
+        shut = self._shut(state.outer)
+        prior = self.prior(np.where(shut, _SHUT, state.spread))
+        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior)
+        # a sky that is known exactly, in part, says itself what the screen is that all receptors share
+        gains, screen = (found.gains, 1.0) if exact else regauged(kernels, self.model.grid, found.gains)
         spread = state.spread
         if self.spread is None:
             # what the data leave open counts as spread too: without it, gains and their prior shrink each other away
             square = (0.5 * np.abs(gains - unit) ** 2 + found.variance).mean(axis=0)
             learned = np.sqrt(np.bincount(group.ravel(), square.ravel()) / np.bincount(group.ravel()))
-            spread = np.clip(learned, 1e-5, _YIELD * spread)
-        return gains, state.ahead * screen, (found.after - found.before) / found.before, spread
+            spread = np.where(shut, spread, np.clip(learned, _SHUT, _YIELD * spread))
+        return gains, np.clip(state.ahead * screen, *self.bounds), (found.after - found.before) / found.before, spread
 
     def prior(self, spread: Floats) -> Prior:
         """Return the prior of the gains for the standard deviations of a term and a ring, shape (group,)."""
         unit = self.model.kernels.unit()
         return Prior(unit, np.broadcast_to(spread[self._groups] ** -2.0, unit.shape))
+
+    def _shut(self, outer: int) -> NDArray[np.bool_]:
+        """Groups that no step has freed yet, shape (group,)."""
+        rings = self.model.kernels.half + 1
+        ring = np.arange(self.model.kernels.basis.terms * rings) % rings
+        return ring > (outer // self.graduated if self.graduated else rings)
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
@@ -274,11 +311,14 @@ class JointSolver:
         turned = _norm(gains - state.gains) / _norm(gains)
         held = self._held(image, gains)
         better, worth = held < state.best, held < (1 - _WORTH) * state.mark
+        since = self.patience if moved + turned < self.tolerance else 0 if worth else state.since + 1
+        if self._shut(state.outer).any():  # what does not change yet is not at its end
+            since = 0
         dual = found.dual
         new = JointState(
             image=image,
             gains=gains,
-            ahead=np.maximum(image + beta * (image - state.image), 0.0),
+            ahead=np.clip(image + beta * (image - state.image), *self.bounds),
             gains_ahead=gains + beta * (gains - state.gains) if self.fixed is None else gains,
             dual=state.dual if dual is None else dual.v,
             dual_step=0.0 if dual is None else dual.step,
@@ -292,7 +332,8 @@ class JointSolver:
             mark=held if worth else state.mark,
             reference=state.reference,
             round=state.round,
-            since=self.patience if moved + turned < self.tolerance else 0 if worth else state.since + 1,
+            outer=state.outer + 1,
+            since=since,
         )
         metrics = {
             "chi2": chi2,

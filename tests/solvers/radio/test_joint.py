@@ -84,3 +84,34 @@ def test_wrong_settings_are_refused(small):
         joint(small, steps=0)
     with pytest.raises(DataError, match="gains"):
         joint(small, fixed=np.ones((2, 2)))
+
+
+def test_a_bright_part_that_is_known_stays_within_its_bounds(small):
+    bright = np.where(small.sky > 0.1 * small.sky.max(), small.sky, 0.0)
+    exact = iterate(joint(small, known=bright, theta=0.0), 40).data["image"].values
+    np.testing.assert_allclose(exact[bright > 0], bright[bright > 0], rtol=1e-12)
+    solver = joint(small, known=1.3 * bright, theta=0.1)
+    result = iterate(solver, 40)
+    lower, upper = solver.bounds
+    image = result.data["image"].values
+    assert ((image >= lower - 1e-12) & (image <= upper + 1e-12)).all()
+    assert (result.history["image_descent"] <= 1e-9).all()
+    # what is known fixes the screen that all gains share: exact, it is better than what was found without
+    free = signal_to_noise(iterate(joint(small), 40).data["image"].values, small.sky)
+    assert signal_to_noise(exact, small.sky) > free + 3
+    with pytest.raises(SolverError, match="known"):
+        joint(small, known=-bright)
+
+
+def test_rings_of_coefficients_are_freed_one_after_the_other(small):
+    solver = joint(small, graduated=4)
+    state = solver.init()
+    ring = np.maximum(*np.abs(np.mgrid[-1:2, -1:2]))
+    for step in range(8):
+        state, metrics = solver.step(state)
+        moved = np.abs(state.gains - solver.model.kernels.unit())[..., ring == 1].max()
+        if step < 4:
+            assert moved < 1e-6
+            assert metrics["since"] == 0
+    assert moved > 1e-3
+    assert iterate(solver, 80).status.ok

@@ -99,7 +99,14 @@ class GainNewton:
     def __init__(self, model: Measurement, tolerance: float = 0.1, max_iterations: int = 50) -> None:
         self.model, self.tolerance, self.max_iterations = model, tolerance, max_iterations
 
-    def step(self, image: Floats, gains: Complexes, prior: Prior, scale: float | None = None) -> GainStep:
+    def step(
+        self,
+        image: Floats,
+        gains: Complexes,
+        prior: Prior,
+        scale: float | None = None,
+        precision: Floats | None = None,
+    ) -> GainStep:
         """Return one step.
 
         Parameters
@@ -112,20 +119,22 @@ class GainNewton:
             Of the gains.
         scale : float, optional
             ``s``, noise in units of what the weights say; by default the residual's.
+        precision : ndarray, shape (receptor, term, S, S), optional
+            That the variances returned are for; by default the prior's.
         """
         model = self.model
-        pull = gains - prior.centre
+        pull, precision = gains - prior.centre, prior.precision if precision is None else precision
         if isinstance(model, Interferometer):
             line = Tangent(model, image, gains)
             s = noise_scale(line.misfit, model.rows) if scale is None else scale
             gradient = line.adjoint(line.weight * line.residual) / s**2 + prior.precision * pull
-            blocks = line.preconditioner(s, prior.precision)
+            blocks = line.preconditioner(s, precision)
             delta, count = self._solve(line, blocks, s, prior.precision, -gradient)
             sums = line.parabola(delta)
         else:
             normal = NormalEquations.of(model, image, gains)
             s = noise_scale(normal.value, model.rows) if scale is None else scale
-            blocks = Preconditioner.of(normal.hermitian, s, prior.precision)
+            blocks = Preconditioner.of(normal.hermitian, s, precision)
             delta = normal.solve(s, prior.precision, -normal.gradient / s**2 - prior.precision * pull)
             sums, count = model.total(lambda part: Tangent(part, image, gains).parabola(delta)), 0
         quartic = np.array(sums) / s**2

@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative change that ends them
+_TIGHTER = 0.7  # of the spread learned: sparsity shrinks the sky, and wide gains would make up for it
 _SHUT = 1e-5  # spread of coefficients that are held, and the least that is learned
 _STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
 _HEAVIER = 3.0  # thresholds of a reweighted solve: what was found is spared, so that noise alone pays them
@@ -269,8 +270,9 @@ class JointSolver:
         kernels, group, exact = self.model.kernels, self._groups, self.theta == 0 and self._known.any()
         unit = kernels.unit()
         shut = self._shut(state.outer)
-        prior = self.prior(np.where(shut, _SHUT, state.spread))
-        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior)
+        wide = self.prior(np.where(shut, _SHUT, state.spread))
+        prior = wide if self.spread is not None else replace(wide, precision=wide.precision / _TIGHTER**2)
+        found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior, precision=wide.precision)
         # a sky that is known exactly, in part, says itself what the screen is that all receptors share
         gains, screen = (found.gains, 1.0) if exact else regauged(kernels, self.model.grid, found.gains)
         spread = state.spread

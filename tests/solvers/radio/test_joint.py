@@ -35,7 +35,7 @@ def found(small):
         "direction-free": plain,
         "none": replace(plain, fixed=plain.model.kernels.unit()),
     }
-    return {name: iterate(s, 60) for name, s in solvers.items()}
+    return {name: iterate(s, 120) for name, s in solvers.items()}
 
 
 def test_methods_come_in_the_order_of_what_they_know(small, found):

@@ -81,14 +81,15 @@ def image_figure(outcome: FitOutcome) -> Figure:
     figure, axes = canvas(2, len(names) + 1, 2.5 * (len(names) + 1), 5.2)
     extent = _extent(np.asarray(seen.grid.coordinates * seen.grid.cell, np.float64))
     top = float(seen.sky.max())
-    _logarithmic(axes[0, 0], seen.sky, top, extent, "sky")
+    shape = _grown if seen.config.sky == "points" else np.asarray
+    _logarithmic(axes[0, 0], shape(seen.sky), top, extent, "sky")
     axes[1, 0].axis("off")
     for j, name in enumerate(names, 1):
         image = images[name]
         factor = float(np.vdot(image, seen.sky) / np.vdot(image, image))
         snr = signal_to_noise(image, seen.sky)
-        shown = _logarithmic(axes[0, j], factor * image, top, extent, f"{name}\n{snr:.1f} dB")
-        error = factor * image - seen.sky
+        shown = _logarithmic(axes[0, j], shape(factor * image), top, extent, f"{name}\n{snr:.1f} dB")
+        error = shape(factor * image - seen.sky)
         limit = 0.05 * top
         wrong = axes[1, j].imshow(error.T, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit)
     figure.colorbar(shown, ax=axes[0].tolist(), shrink=0.8, label="Jy/pixel")
@@ -150,6 +151,14 @@ def _found(seen: Observation, data: xr.Dataset) -> NDArray[np.complex128]:
 
 def _some(count: int) -> list[int]:
     return sorted({0, count // 3, 2 * count // 3, count - 1})
+
+
+def _grown(image: Floats) -> Floats:
+    """Return an image whose pixels cover their neighbours: a source of one pixel is hard to see."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    high, low = maximum_filter(image, 3), minimum_filter(image, 3)
+    return np.asarray(np.where(high >= -low, high, low))
 
 
 def _extent(x: Floats) -> tuple[float, float, float, float]:

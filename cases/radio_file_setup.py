@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from retrodict.cases.config import HostConfig, setting
-from retrodict.cases.radio_setup import RadioSettings, observed
+from retrodict.cases.radio_setup import RadioSettings, observed, odd, several
 from retrodict.physics.errors import DataError, expected
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class RadioFileSettings(HostConfig):
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(100, "", "largest number of outer steps", ge=1)
     checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
+
+    _odd = field_validator("support")(odd)
+    _several = field_validator("draws")(several)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,13 +20,39 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
 
-__all__ = ["METHODS", "Observation", "RadioSettings", "compared", "observed", "problem", "solver_of"]
+__all__ = ["METHODS", "Observation", "RadioSettings", "compared", "observed", "odd", "problem", "several", "solver_of"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 METHODS = ("true gains", "joint", "gains without direction", "no calibration")
 """From what cannot be had to what need not be suffered."""
+
+
+def odd(value: int) -> int:
+    """Return a number of coefficients along an axis, as many on either side of the centre.
+
+    Raises
+    ------
+    ValueError
+        If it is even; pydantic tells of which setting.
+    """
+    if value % 2 == 0:
+        raise ValueError("an odd number")
+    return value
+
+
+def several(value: int) -> int:
+    """Return a number of draws, of which one has no spread.
+
+    Raises
+    ------
+    ValueError
+        If it is one; pydantic tells of which setting.
+    """
+    if value == 1:
+        raise ValueError("0, or two or more")
+    return value
 
 
 class RadioSettings(HostConfig):
@@ -51,12 +77,8 @@ class RadioSettings(HostConfig):
     max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
     checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
 
-    @field_validator("support")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("an odd number")
-        return value
+    _odd = field_validator("support")(odd)
+    _several = field_validator("draws")(several)
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
+from pydantic import ValidationError
 from scipy.io import savemat
 
 from retrodict.cases import radio_3c391
 from retrodict.cases.radio_file_setup import RadioFileSettings, measured
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
+from retrodict.cases.radio_setup import RadioSettings
 from retrodict.cases.verbs import fit
 from retrodict.physics.errors import ConfigError, DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.fits_image import read_image
 from retrodict.physics.radio.gain_table import read_gains
-from retrodict.physics.radio.measurement_set import write_measurement_set
+from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
 from retrodict.physics.radio.noise import noise_from_differences
 from retrodict.physics.radio.simulation import simulate
 from retrodict.physics.radio.uvfits_writing import write_uvfits
 from retrodict.physics.radio.visibilities import Grid
+from retrodict.physics.radio.wide_field import WideField
 from retrodict.physics.seeds import Seeds
 
 SEEDS = Seeds(0)
@@ -72,7 +76,20 @@ def test_what_the_data_lack_is_told(vis):
     assert any("rows used; left out" in n for n in notes)
     assert any("no row to fit for" in n and lonely.antennas[3] in n for n in notes)
     wide = replace(vis, uvw=vis.uvw * [1e-3, 1e-3, 30.0])
-    assert any("w-term" in n for n in measured(wide, RadioFileSettings(size=32)).notes)
+    seen = measured(wide, RadioFileSettings(size=32))
+    assert any("w-term" in n for n in seen.notes)
+    assert isinstance(seen.model(seen.held, 1), WideField)
+    assert not isinstance(seen.model(seen.held, 3), WideField)
+    assert not any("w-term" in n for n in measured(wide, RadioFileSettings(size=32, support=1)).notes)
+    near = measured(vis, RadioFileSettings(size=32, support=1))
+    assert not isinstance(near.model(near.held, 1), WideField)
+
+
+@pytest.mark.parametrize("settings", [{"support": 4}, {"draws": 1}, {"reweightings": -1}])
+@pytest.mark.parametrize("kind", [RadioFileSettings, RadioSettings])
+def test_settings_that_make_no_sense_are_refused(kind, settings):
+    with pytest.raises(ValidationError, match=next(iter(settings))):
+        kind(**settings)
 
 
 def test_wrong_observations_are_refused_before_any_work(vis, tmp_path):
@@ -94,7 +111,7 @@ def test_wrong_observations_are_refused_before_any_work(vis, tmp_path):
 @pytest.mark.slow
 def test_a_fit_leaves_images_and_gains_that_other_programs_read(vis, tmp_path):
     write_measurement_set(tmp_path / "a.ms", vis)
-    small = {"size": 32, "terms": 2, "compare": False, "max_steps": 100}
+    small = {"size": 32, "terms": 2, "compare": False, "max_steps": 100, "draws": 3}
     done = fit("radio-measurement-set", data=tmp_path / "a.ms", settings=small, out=tmp_path / "fit")
     assert done.ok
     (note,) = done.warnings  # no figure failed
@@ -108,6 +125,21 @@ def test_a_fit_leaves_images_and_gains_that_other_programs_read(vis, tmp_path):
     assert table.receptors == vis.antennas
     residual, _ = read_image(tmp_path / "fit" / "residual.fits")
     assert np.abs(residual).max() < 0.02
+    data, model, corrected = (
+        read_measurement_set(tmp_path / "fit" / "calibrated.ms", column=f"{name}DATA").data
+        for name in ("", "MODEL_", "CORRECTED_")
+    )
+    np.testing.assert_allclose(data, vis.data, rtol=1e-6)
+    # gains are near one, and what the model leaves is in the corrected data as it was
+    left = np.linalg.norm(data - model) / np.linalg.norm(data)
+    assert 0.01 < left < 0.05
+    assert np.linalg.norm(corrected - data) < 0.1 * np.linalg.norm(data)
+    known = xr.load_dataset(tmp_path / "fit" / "identifiability.nc")
+    assert known["receptor"].values.tolist() == list(vis.antennas)
+    assert known["rows"].sel(receptor="vla-a-01") == 0
+    spread = xr.load_dataset(tmp_path / "fit" / "pixel_spread.nc")
+    assert spread.attrs["draws"] == 3
+    assert 0 < spread["image_std"].values[20, 11] < 0.1
 
 
 def test_noise_is_found_in_differences_of_neighbours(vis):

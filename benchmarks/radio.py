@@ -43,7 +43,7 @@ from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.gain_blocks import GainBlocks
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
 from retrodict.solvers.radio.gain_normal import NormalEquations
-from retrodict.solvers.radio.joint import regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import regauged, signal_to_noise
 from retrodict.solvers.radio.misfit import Misfit
 
 SKIES = {"M31": "M31.fits", "W28": "W28_256.fits", "3C353": "3c353_gdth.fits.gz"}

@@ -22,7 +22,8 @@ import numpy as np
 
 from retrodict.cases.radio_setup import RadioSettings, observed, solver_of
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import JointSolver, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
+from retrodict.solvers.radio.joint import JointSolver
 
 THRESHOLDS = (0.3, 1.0, 3.0)
 SPREADS = (1 / 3, 1.0, 3.0)

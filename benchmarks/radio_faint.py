@@ -29,7 +29,7 @@ from retrodict.physics.radio.screens import BandLimited, smooth_random
 from retrodict.physics.radio.simulation import simulate
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import regauged, signal_to_noise
 
 BRIGHT, FAINT, FLUX = 20, 10, 1e-4
 

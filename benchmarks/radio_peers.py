@@ -44,7 +44,7 @@ from retrodict.physics.radio.sky import Catalogue
 from retrodict.physics.radio.visibilities import LIGHT, Grid, Visibilities
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
-from retrodict.solvers.radio.joint import signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]

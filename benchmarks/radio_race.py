@@ -32,7 +32,7 @@ from radio import SKIES, other, read_sky
 from retrodict.cases.radio_setup import Observation, RadioSettings, observed, solver_of
 from retrodict.solvers.radio.block_coordinate import BlockCoordinate
 from retrodict.solvers.radio.gain_copies import tie_strength
-from retrodict.solvers.radio.joint import signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
 
 STARTING = {"no calibration": 3, "gains without direction": 15}  # outer steps of what block-coordinate begins from
 

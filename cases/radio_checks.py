@@ -102,7 +102,7 @@ def _joint(text: str) -> Array:
 
 def _up_to_gauge(config: RadioSettings) -> float:
     """Signal to noise of the joint image against the true sky times the mean of the true gains, squared."""
-    from retrodict.solvers.radio.joint import regauged, signal_to_noise
+    from retrodict.solvers.radio.gauge import regauged, signal_to_noise
 
     seen = observed(config)
     _, screen = regauged(seen.model().kernels, seen.grid, _truth(seen))
@@ -110,7 +110,7 @@ def _up_to_gauge(config: RadioSettings) -> float:
 
 
 def _snr(config: RadioSettings) -> dict[str, float]:
-    from retrodict.solvers.radio.joint import signal_to_noise
+    from retrodict.solvers.radio.gauge import signal_to_noise
 
     sky = observed(config).sky
     ours = signal_to_noise(_joint(config.model_dump_json()), sky)

@@ -71,7 +71,7 @@ def screen_figure(data: xr.Dataset) -> Figure:
 def image_figure(outcome: FitOutcome) -> Figure:
     """Draw sky and images of all methods on one logarithmic scale, and what each got wrong on another."""
     from retrodict.cases.plots import canvas
-    from retrodict.solvers.radio.joint import signal_to_noise
+    from retrodict.solvers.radio.gauge import signal_to_noise
 
     seen: Observation = outcome.problem
     images = {"joint": outcome.result.data["image"].values}

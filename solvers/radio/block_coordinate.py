@@ -28,8 +28,8 @@ from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.copies_image import CopiesImage, CopiesMisfit
 from retrodict.solvers.radio.gain_copies import GainCopies
+from retrodict.solvers.radio.gauge import signal_to_noise
 from retrodict.solvers.radio.image_block import bounds
-from retrodict.solvers.radio.joint import signal_to_noise
 
 if TYPE_CHECKING:
     import xarray as xr

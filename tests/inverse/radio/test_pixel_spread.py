@@ -15,7 +15,8 @@ from retrodict.physics.radio.simulation import simulate
 from retrodict.physics.radio.streaming import Streamed, slices
 from retrodict.physics.radio.visibilities import Grid, Visibilities
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import JointSolver, regauged
+from retrodict.solvers.radio.gauge import regauged
+from retrodict.solvers.radio.joint import JointSolver
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.block_coordinate import BlockCoordinate
 from retrodict.solvers.radio.copies_image import CopiesMisfit
 from retrodict.solvers.radio.gain_copies import GainCopies, tie_strength
-from retrodict.solvers.radio.joint import JointSolver, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
+from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.stefcal import stefcal
 
 ANTENNAS, SIZE = 9, 32

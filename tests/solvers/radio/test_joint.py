@@ -9,7 +9,8 @@ from retrodict.physics.errors import DataError, SolverError
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.solvers.base import Status
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import JointSolver, regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import regauged, signal_to_noise
+from retrodict.solvers.radio.joint import JointSolver
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from retrodict.physics.radio.screens import BandLimited, smooth_random
 from retrodict.physics.radio.simulation import simulate
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import JointSolver, regauged
+from retrodict.solvers.radio.gauge import regauged
+from retrodict.solvers.radio.joint import JointSolver
 
 pytestmark = pytest.mark.slow
 

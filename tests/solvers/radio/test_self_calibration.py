@@ -8,7 +8,8 @@ import pytest
 from retrodict.physics.errors import SolverError
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.joint import JointSolver, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
+from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.self_calibration import self_calibrated
 
 pytestmark = pytest.mark.slow

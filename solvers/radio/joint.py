@@ -149,7 +149,7 @@ class JointSolver:
 
     Examples
     --------
-    >>> from retrodict.physics.radio.visibilities import Visibilities
+    >>> from retrodict.physics.radio.visibilities import Grid, Visibilities
     >>> rng = np.random.default_rng(0)
     >>> uvw = np.append(rng.uniform(-60, 60, (40, 2)), np.zeros((40, 1)), axis=1)
     >>> vis = Visibilities(uvw, np.full(40, 1e9), np.zeros(40), np.zeros(40), np.ones(40),

@@ -1,6 +1,6 @@
 """Radio interferometry: default settings of joint imaging beside the best of a grid that was searched by the truth.
 
-    OMP_NUM_THREADS=1 python benchmarks/radio_defaults.py [--size 64] [--slots 30] [--seed 0]
+    OMP_NUM_THREADS=1 python benchmarks/radio_defaults.py [--names spiral] [--arrays vla-a] [--seed 0]
 
 Skies of our own making, two arrays, three levels of noise. The grid: threshold of the sparse prior in noise of a
 coefficient, and spread of the gains a priori in units of the true one. The defaults take threshold 1 and learn the
@@ -34,11 +34,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--slots", type=int, default=30)
+    parser.add_argument("--names", default="spiral,remnant,jet")
+    parser.add_argument("--arrays", default="vla-a,meerkat")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     behind = []
     print(f"{given.size} x {given.size}, {given.slots} slots, seed {given.seed}: defaults, best of the grid, where")
-    for sky, array, snr in itertools.product(("spiral", "remnant", "jet"), ("vla-a", "meerkat"), (20.0, 30.0, 40.0)):
+    for sky, array, snr in itertools.product(given.names.split(","), given.arrays.split(","), (20.0, 30.0, 40.0)):
         began = time.perf_counter()
         slots = given.slots if array == "vla-a" else given.slots // 3
         config = RadioSettings(

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _ARCSEC = np.pi / (180 * 3600)
+_RADIO = (1e6, 1e13)  # Hz, as far as radio telescopes reach
 _NEGLIGIBLE = 0.1  # rad: phases of the w-term that may be left out in silence
 
 
@@ -153,6 +154,11 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     notes = []
     if chosen.kept < vis.rows:
         notes.append(str(chosen))
+    lowest, highest = float(used.frequency.min()), float(used.frequency.max())
+    if lowest < _RADIO[0] or highest > _RADIO[1]:
+        notes.append(
+            f"frequencies from {lowest:.3g} to {highest:.3g} Hz are not those of radio: is the unit the hertz?"
+        )
     grid = Grid(config.size, config.cell * _ARCSEC or cell_for(used), used.centre)
     FourierGrid(used.uv(grid), grid.size)  # refuses pixels that are too coarse, before any work
     if used.slots[1].size < config.hold_every:

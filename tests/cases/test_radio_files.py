@@ -75,6 +75,9 @@ def test_what_the_data_lack_is_told(vis):
     notes = measured(lonely, RadioFileSettings(size=32)).notes
     assert any("rows used; left out" in n for n in notes)
     assert any("no row to fit for" in n and lonely.antennas[3] in n for n in notes)
+    in_gigahertz = replace(vis, frequency=vis.frequency / 1e9)
+    assert any("1.4 Hz are not those of radio" in n for n in measured(in_gigahertz, RadioFileSettings(size=32)).notes)
+    assert not any("radio" in n for n in notes)
     wide = replace(vis, uvw=vis.uvw * [1e-3, 1e-3, 30.0])
     seen = measured(wide, RadioFileSettings(size=32))
     assert any("w-term" in n for n in seen.notes)

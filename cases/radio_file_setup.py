@@ -144,7 +144,8 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     Raises
     ------
     DataError
-        If no row can be used, pixels are too coarse for the longest baseline, or there are too few time slots.
+        If no row can be used, frequencies are not those of radio, pixels are too coarse for the longest baseline, or
+        there are too few time slots.
     """
     from retrodict.physics.radio.arrays import cell_for
     from retrodict.physics.radio.fourier_grid import FourierGrid
@@ -156,9 +157,8 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
         notes.append(str(chosen))
     lowest, highest = float(used.frequency.min()), float(used.frequency.max())
     if lowest < _RADIO[0] or highest > _RADIO[1]:
-        notes.append(
-            f"frequencies from {lowest:.3g} to {highest:.3g} Hz are not those of radio: is the unit the hertz?"
-        )
+        got, wanted = f"{lowest:.3g} to {highest:.3g} Hz", f"{_RADIO[0]:g} to {_RADIO[1]:g} Hz: is the unit the hertz?"
+        raise DataError(expected("frequencies", got, wanted))
     grid = Grid(config.size, config.cell * _ARCSEC or cell_for(used), used.centre)
     FourierGrid(used.uv(grid), grid.size)  # refuses pixels that are too coarse, before any work
     if used.slots[1].size < config.hold_every:

@@ -3,7 +3,7 @@
 A public function that returns a differentiable model, or a class that is one, fails the build while it is missing here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -19,7 +19,11 @@ from retrodict.physics.model import Differentiable, restrict
 from retrodict.physics.motion.integrators import INTEGRATORS
 from retrodict.physics.motion.model import motion_model, path_model
 from retrodict.physics.motion.moments import FORMULATIONS, MODES
+from retrodict.physics.radio.arrays import array, cell_for, observe
+from retrodict.physics.radio.gains import TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.physics.radio.visibilities import Grid
+from retrodict.physics.radio.wide_field import WideField
 from retrodict.physics.spaces import Space, Var
 from retrodict.physics.verify import dot_test, linearity_test, taylor_test
 from retrodict.solvers.flames.model import FlameModel
@@ -129,6 +133,16 @@ def flame_rows():
     yield "flame/simplified", simple, {"ln_A": np.log(1.4e8), "E_a": 1.214172e5, "lambda": 0.026}
 
 
+def wide_field_rows():
+    rng = np.random.default_rng(3)
+    seen = observe(array("vla-a"), declination=0.7, slots=3)
+    seen = seen.select((seen.antenna1 < 4) & (seen.antenna2 < 6))
+    seen = replace(seen, uvw=1e-3 * seen.uvw)
+    model = WideField(seen, Grid(32, cell_for(seen)), basis=TimeBasis.spanning("dct", seen.slots[1], 2))
+    turned = rng.standard_normal(model.kernels.shape) + 1j * rng.standard_normal(model.kernels.shape)
+    yield "radio/wide-field", model, {"image": rng.random((32, 32)), "gains": model.kernels.unit() + 0.1 * turned}
+
+
 def case_rows():
     for entry in registry.entries():
         if not entry.error:
@@ -136,9 +150,9 @@ def case_rows():
                 yield f"case/{entry.name}/{name}", model, at
 
 
-ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), case_rows())
+ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), wide_field_rows(), case_rows())
 TABLE = {name: (model, at) for rows in ROWS for name, model, at in rows}
-COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame, Interferometer}
+COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame, Interferometer, WideField}
 # forward mode costs up to a second a tangent here: one seed at every commit, all five with the slow tests
 HEAVY = [n for n in TABLE if n.startswith(("moments/", "path/", "case/"))]
 

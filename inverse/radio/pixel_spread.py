@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
-from retrodict.solvers.base import Metrics
+from retrodict.solvers.base import Metrics, Status
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.misfit import Misfit
@@ -65,7 +65,7 @@ def pixel_spread(
     Raises
     ------
     SolverError
-        If there are fewer than two draws, or the rows are read in chunks.
+        If there are fewer than two draws, the rows are read in chunks, or a fit fails or is interrupted.
 
     Examples
     --------
@@ -95,6 +95,9 @@ def pixel_spread(
         again = _drawn(train, image, gains, scale, rng)
         other = None if held is None else _drawn(held, image, gains, scale, rng)
         found = iterate(replace(solver, model=again, held_out=other, truth=None), max_steps)
+        if found.status not in (Status.CONVERGED, Status.MAX_STEPS):
+            wanted = "fits that come to their end"
+            raise SolverError(expected(f"pixel_spread, draw {draw}", found.status.value, wanted))
         off = found.data["image"].values - image
         total, square = total + off, square + off**2
         if told is not None:

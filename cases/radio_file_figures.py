@@ -114,21 +114,17 @@ def files(outcome: FitOutcome) -> None:
     from retrodict.physics.radio.measurement_set import write_measurement_set
 
     seen: Measured = outcome.problem
-    model = seen.model(~seen.held, seen.config.support)
+    model = seen.model(np.ones(seen.vis.rows, bool), seen.config.support)
     tree = model.domain.from_dataset(outcome.result.data)
-    weight, folder = model.vis.weight, outcome.folder
-    left = model.vis.data - model.imager(tree["gains"]).apply(tree["image"])
-    dirty = model.imager(model.kernels.unit(), weight).adjoint(left) / weight.sum()
+    folder, fitted = outcome.folder, seen.vis.weight * ~seen.held
+    modelled, plain = (model.imager(g).apply(tree["image"]) for g in (tree["gains"], model.kernels.unit()))
+    left = seen.vis.data - modelled
+    dirty = model.imager(model.kernels.unit(), fitted).adjoint(left) / fitted.sum()
     for name, image, unit in (("image", tree["image"], "Jy/pixel"), ("residual", dirty, "Jy/beam")):
         _fits(folder / f"{name}.fits", write_image, image, seen, unit)
-    whole = seen.model(np.ones(seen.vis.rows, bool), seen.config.support)
-    modelled, plain = (whole.imager(g).apply(tree["image"]) for g in (tree["gains"], whole.kernels.unit()))
-    corrected = plain + seen.vis.data - modelled
-    write_measurement_set(folder / "calibrated.ms", seen.vis, model=modelled, corrected=corrected, overwrite=True)
-    feeds, antennas = seen.vis.feeds, seen.vis.antennas
-    names = [a if len(feeds) == 1 else f"{a}/{f}" for f in feeds for a in antennas]
+    write_measurement_set(folder / "calibrated.ms", seen.vis, model=modelled, corrected=plain + left, overwrite=True)
     write_uncertainty(outcome, solver_of(seen))
-    write_gains(folder / "gains.zarr", model.kernels, tree["gains"], names, overwrite=True)
+    write_gains(folder / "gains.zarr", model.kernels, tree["gains"], seen.vis.receptor_names, overwrite=True)
 
 
 def _fits(path: Path, write: Any, image: Floats, seen: Measured, unit: str) -> None:

@@ -180,7 +180,7 @@ def _without(seen: Measured, which: NDArray[np.bool_]) -> list[str]:
     """Receptors of antennas that observe at all but have no row among some."""
     vis = seen.vis
     first, second = vis.receptors
-    names = [a if len(vis.feeds) == 1 else f"{a}/{f}" for f in vis.feeds for a in vis.antennas]
+    names = vis.receptor_names
     count = np.bincount(first[which], minlength=len(names)) + np.bincount(second[which], minlength=len(names))
     return [n for n, c in zip(names, count, strict=True) if not c]
 

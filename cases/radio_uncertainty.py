@@ -34,9 +34,7 @@ def write_uncertainty(outcome: FitOutcome, solver: JointSolver) -> None:
     image, gains = tree["image"], tree["gains"]
     scale = Misfit(model, gains).scale(image)
     found = identifiability(model, image, gains, solver.prior(data["spread"].values), scale)
-    feeds, antennas = model.vis.feeds, model.vis.antennas
-    names = [a if len(feeds) == 1 else f"{a}/{f}" for f in feeds for a in antennas]
-    save_dataset(found.assign_coords(receptor=names), outcome.folder / "identifiability.nc")
+    save_dataset(found.assign_coords(receptor=model.vis.receptor_names), outcome.folder / "identifiability.nc")
     config: Any = outcome.config
     if config.draws:
         rng = Seeds(config.seed).stream("draws")

@@ -282,8 +282,7 @@ class ClosureImager:
         at = self.grid.coordinates * self.grid.cell
         seen = self.calibrate(state.image).constrained if state.round else np.ones(state.gains.shape, bool)
         gains = np.where(seen, state.gains, np.nan)
-        feeds = self.vis.feeds
-        names = [a if len(feeds) == 1 else f"{a}/{f}" for f in feeds for a in self.vis.antennas]
+        names = self.vis.receptor_names
         data = {
             "image": (("x", "y"), state.image, {"units": "Jy", "long_name": "flux of a pixel"}),
             "gain": (("time", "station"), np.abs(gains), {"units": "1", "long_name": "amplitude of the gain"}),

@@ -210,6 +210,12 @@ class Visibilities:
         return self.antenna1 + offset, self.antenna2 + offset
 
     @property
+    def receptor_names(self) -> list[str]:
+        """Names of the receptors in the order of `receptors`: antenna, or antenna/feed where feeds are several."""
+        one = len(self.feeds) == 1
+        return [a if one else f"{a}/{f}" for f in self.feeds for a in self.antennas]
+
+    @property
     def slots(self) -> tuple[Ints, Floats]:
         """Time slot of each row, and the times of the slots, in order; times within a millisecond are one."""
         _, first, slot = np.unique(np.round(self.time, 3), return_index=True, return_inverse=True)

@@ -52,7 +52,7 @@ class Calibration:
 
     def unconstrained(self, vis: Visibilities) -> dict[int, tuple[str, ...]]:
         """Return the names of the receptors without a usable baseline, by label of the interval."""
-        names = [a if len(vis.feeds) == 1 else f"{a}/{feed}" for feed in vis.feeds for a in vis.antennas]
+        names = vis.receptor_names
         rows = zip(self.intervals.tolist(), ~self.constrained, strict=True)
         return {label: tuple(n for n, b in zip(names, bad, strict=True) if b) for label, bad in rows if bad.any()}
 

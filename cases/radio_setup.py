@@ -69,7 +69,7 @@ class RadioSettings(HostConfig):
     snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
     support: int = setting(5, "", "coefficients of a gain along an axis, odd", ge=1, le=15)
     terms: int = setting(3, "", "functions of time of a gain", ge=1)
-    threshold: float = setting(1.0, "sigma", "threshold of the sparse prior in noise of a coefficient", ge=0)
+    threshold: float = setting(3.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
     reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
     draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
@@ -208,7 +208,7 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
     fixed = {"true gains": seen.coefficients, "no calibration": train.kernels.unit()}.get(method)
     # the prior of points costs nothing beside the visibilities: more steps between two calibrations; and the faintest
     # are still on their way when the image as a whole changes by less than it takes to end on an extended sky
-    bases, steps, tolerance = (("dirac",), 20, 1e-5) if seen.config.sky == "points" else (SARA, 8, 1e-4)
+    bases, steps, tolerance = (("dirac",), 30, 1e-5) if seen.config.sky == "points" else (SARA, 30, 1e-4)
     return JointSolver(
         train,
         held,

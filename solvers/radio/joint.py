@@ -24,12 +24,13 @@ from retrodict.physics.radio.unknowns import labelled
 from retrodict.physics.radio.wavelets import SARA, Dictionary
 from retrodict.physics.spaces import Array
 from retrodict.solvers.base import Metrics, Status, packed, unpacked
-from retrodict.solvers.forward_backward import lipschitz
 from retrodict.solvers.proximal import Dual, SparseProx
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
 from retrodict.solvers.radio.gauge import regauged, signal_to_noise
-from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, bounds, noise_levels
+from retrodict.solvers.radio.image_block import ImageBlock, ImageStep, bounds
+from retrodict.solvers.radio.minor_cycle import MinorCycle
 from retrodict.solvers.radio.misfit import Measurement, Misfit
+from retrodict.solvers.radio.sparsity import Sparsity, noise_levels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +44,6 @@ _FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative chang
 _TIGHTER = 0.7  # of the spread learned: sparsity shrinks the sky, and wide gains would make up for it
 _SHUT = 1e-5  # spread of coefficients that are held, and the least that is learned
 _STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
-_HEAVIER = 3.0  # thresholds of a reweighted solve: what was found is spared, so that noise alone pays them
 _WORTH = 2e-3  # smaller relative gains of the held-out residual do not prolong a solve
 
 
@@ -61,8 +61,6 @@ class JointState:
         Of the sparse prior, for a step of ``dual_step``.
     dual_step : float
         See ``dual``.
-    vector : ndarray
-        Eigenvector of the last power iteration.
     momentum : float
         Nesterov's ``t``.
     objective : float
@@ -91,7 +89,6 @@ class JointState:
     gains_ahead: Complexes
     dual: Floats
     dual_step: float
-    vector: Floats
     momentum: float
     objective: float
     spread: Floats
@@ -116,13 +113,13 @@ class JointSolver:
     held_out : Measurement or None
         Rows of other time slots, which tell when to stop; the basis must not be ``slots``.
     threshold : float
-        Thresholds of the sparse prior in standard deviations of the noise of a coefficient.
+        Largest threshold of the sparse prior, of coefficients that hold nothing, in standard deviations of their noise.
     spread : float or None
         Standard deviation of the real and of the imaginary part of a gain coefficient; None learns it.
     fixed : ndarray of complex or None
         Gains to hold: imaging alone.
     steps : int
-        Steps on the image in an outer step.
+        Steps of the minor cycle on the image in an outer step.
     patience : int
         Outer steps without a held-out residual better by 0.2 % after which the solve ends.
     tolerance : float
@@ -163,10 +160,10 @@ class JointSolver:
 
     model: Measurement
     held_out: Measurement | None = None
-    threshold: float = 1.0
+    threshold: float = 3.0
     spread: float | None = None
     fixed: Complexes | None = None
-    steps: int = 8
+    steps: int = 30
     patience: int = 6
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
@@ -209,20 +206,28 @@ class JointSolver:
         return np.zeros(self.model.grid.shape) if self.known is None else np.asarray(self.known, np.float64)
 
     @cached_property
-    def levels(self) -> Floats:
-        """Noise of every coefficient of the gradient, for noise of scale 1."""
-        return noise_levels(self.model.total(lambda part: (part.beam(),))[0], self.dictionary)
+    def sparsity(self) -> Sparsity:
+        """Thresholds of the sparse prior."""
+        return Sparsity(self.dictionary, noise_levels(self._beam, self.dictionary), self.threshold)
+
+    @cached_property
+    def cycle(self) -> MinorCycle:
+        """Minor cycle of the image."""
+        return MinorCycle(self._beam)
+
+    @cached_property
+    def _beam(self) -> Floats:
+        return self.model.total(lambda part: (part.beam(),))[0]
 
     def init(self) -> JointState:
         """Return unit gains, or those to hold, and an empty image."""
         shape = self.model.grid.shape
         gains = self.model.kernels.unit() if self.fixed is None else self.fixed
         image, nothing, worst = self._known, np.zeros(shape), np.inf
-        vector = np.random.default_rng(0).random(shape)
         dual = np.zeros(self.dictionary.coefficients)
         spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
         pair = (image, gains)
-        return JointState(*pair, *pair, dual, 0.0, vector, 1.0, worst, spread, *pair, worst, worst, nothing, 0, 0, 0)
+        return JointState(*pair, *pair, dual, 0.0, 1.0, worst, spread, *pair, worst, worst, nothing, 0, 0, 0)
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
@@ -243,27 +248,23 @@ class JointSolver:
         if self.fixed is None and not fresh:
             gains, ahead, rise, spread = self._calibrated(state)
         misfit = Misfit(self.model, gains)
-        largest, vector = lipschitz(misfit.normal, state.vector, 20 if fresh else 4)
         dual = Dual(state.dual, state.dual_step) if state.dual_step else None
-        found = self._imaged(misfit, ahead, largest, dual, state.reference)
+        found = self._imaged(misfit, ahead, dual, state.reference)
         # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
         for _ in range(_FIRST - 1 if fresh else 0):
             if _norm(found.image - ahead) < _SETTLED * _norm(found.image):
                 break
             ahead = found.image
-            found = self._imaged(misfit, ahead, largest, found.dual, state.reference)
+            found = self._imaged(misfit, ahead, found.dual, state.reference)
         chi2 = misfit.value(found.image) / self.model.rows
-        return self._extrapolated(replace(state, spread=spread), gains, found, chi2, vector, rise)
+        return self._extrapolated(replace(state, spread=spread), gains, found, chi2, rise)
 
-    def _imaged(self, misfit: Misfit, image: Floats, largest: float, dual: Dual | None, reference: Floats) -> ImageStep:
+    def _imaged(self, misfit: Misfit, image: Floats, dual: Dual | None, reference: Floats) -> ImageStep:
         scale = misfit.scale(image)
-        thresholds = self.threshold * scale * self.levels
-        if reference.any():
-            # a coefficient's noise is that of the gradient, scale times level, over the curvature, the level squared
-            noise = scale / np.maximum(self.levels, 1e-300)
-            thresholds *= _HEAVIER * noise / (noise + np.abs(self.dictionary.analyse(reference)))
+        learn = self.sparsity
+        thresholds = learn.sparing(scale, reference) if reference.any() else learn.thresholds(scale, image)
         prox = SparseProx(self.dictionary, thresholds, *self.bounds)
-        return ImageBlock(misfit, prox, largest).descend(image, self.steps, dual)
+        return ImageBlock(misfit, prox, self.cycle).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
         kernels, group, exact = self.model.kernels, self._groups, self.theta == 0 and self._known.any()
@@ -302,7 +303,7 @@ class JointSolver:
         return np.arange(self.model.kernels.basis.terms)[:, None, None] * rings + ring
 
     def _extrapolated(
-        self, state: JointState, gains: Complexes, found: ImageStep, chi2: float, vector: Floats, rise: float
+        self, state: JointState, gains: Complexes, found: ImageStep, chi2: float, rise: float
     ) -> tuple[JointState, Metrics]:
         image = found.image
         t = 1.0 if chi2 > 1.001 * state.objective else state.momentum
@@ -323,7 +324,6 @@ class JointSolver:
             gains_ahead=gains + beta * (gains - state.gains) if self.fixed is None else gains,
             dual=state.dual if dual is None else dual.v,
             dual_step=0.0 if dual is None else dual.step,
-            vector=vector,
             momentum=float(following),
             objective=chi2,
             spread=state.spread,

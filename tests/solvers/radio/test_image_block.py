@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from retrodict.physics.errors import SolverError
 from retrodict.physics.radio.wavelets import Dictionary
-from retrodict.solvers.forward_backward import lipschitz
+from retrodict.solvers.forward_backward import fista, lipschitz
 from retrodict.solvers.proximal import SparseProx
-from retrodict.solvers.radio.image_block import ImageBlock, noise_levels
+from retrodict.solvers.radio.image_block import ImageBlock
+from retrodict.solvers.radio.minor_cycle import MinorCycle
 from retrodict.solvers.radio.misfit import Misfit
+from retrodict.solvers.radio.sparsity import Sparsity, noise_levels
 
 pytestmark = pytest.mark.slow
 
@@ -26,16 +29,51 @@ def test_noise_levels_are_the_spread_of_noise_sent_through_the_adjoint(small):
     np.testing.assert_allclose(found, 1, atol=0.1)
 
 
-def test_steps_descend_even_where_the_lipschitz_constant_is_too_small(small):
-    misfit = Misfit(small.model, small.gains)
-    largest, _ = lipschitz(misfit.normal, small.sky + 1.0, 20)
+def test_thresholds_fall_where_the_sky_stands_above_the_noise(small):
+    """Limits: a few deviations of the noise without a sky, the Laplace distribution of its coefficients with one."""
     dictionary = Dictionary(small.model.grid.shape)
-    prox = SparseProx(dictionary, noise_levels(small.model.beam(), dictionary))
+    prior = Sparsity(dictionary, noise_levels(small.model.beam(), dictionary), 3.0)
+    band, size = dictionary.subbands, np.abs(dictionary.analyse(small.sky))
+    mean = (np.bincount(band.ravel(), size.ravel()) / np.bincount(band.ravel()))[band]
+    np.testing.assert_allclose(prior.thresholds(1e9, small.sky), 3e9 * prior.levels, rtol=1e-3)
+    seen = prior.levels > 1e-6 * prior.levels.max()
+    bayes = (1e-9**2 / (9 * mean))[seen]
+    np.testing.assert_allclose(prior.thresholds(1e-9, small.sky)[seen], bayes, rtol=1e-3)
+    spared = prior.sparing(1e-3, small.sky)
+    assert spared[0].ravel()[size[0].argmax()] < spared[0].ravel()[size[0].argmin()]
+
+
+def test_a_minor_cycle_with_the_true_curvature_finds_the_minimum(small):
+    """Gains of one: the beam is the second derivative, but where the visibilities of a pixel at the edge wrap around."""
+    model = small.model
+    misfit = Misfit(model.with_data(model.predict(small.sky, model.kernels.unit())), model.kernels.unit())
+    dictionary = Dictionary(model.grid.shape)
+    prox = SparseProx(dictionary, 1e-3 * noise_levels(model.beam(), dictionary))
+    largest, _ = lipschitz(misfit.normal, small.sky + 1.0, 20)
+    slow = fista(misfit, lambda z, s, d=None, /: prox(z, s, d), np.zeros_like(small.sky), largest, 3000)
+    block, start, dual = ImageBlock(misfit, prox, MinorCycle(model.beam())), np.zeros_like(small.sky), None
+    for _ in range(6):
+        found = block.descend(start, 100, dual)
+        assert found.after <= found.before
+        start, dual = found.image, found.dual
+    assert found.after < 1.02 * slow.values[-1]
+
+
+def test_steps_descend_where_the_beam_says_too_little(small):
+    misfit = Misfit(small.model, small.gains)
+    dictionary, beam = Dictionary(small.model.grid.shape), small.model.beam()
+    prox = SparseProx(dictionary, noise_levels(beam, dictionary))
     start = np.zeros(small.model.grid.shape)
-    good = ImageBlock(misfit, prox, largest).descend(start, 10, None)
+    good = ImageBlock(misfit, prox, MinorCycle(beam)).descend(start, 30, None)
     assert good.after < 0.05 * good.before
-    bad = ImageBlock(misfit, prox, largest / 4).descend(start, 10, None)
-    assert bad.after <= bad.before
+    for part in (4, 30):
+        bad = ImageBlock(misfit, prox, MinorCycle(beam / part)).descend(start, 30, None)
+        assert bad.after < bad.before
+
+
+def test_a_beam_without_weight_is_refused():
+    with pytest.raises(SolverError, match="curvature"):
+        MinorCycle(np.zeros((8, 8)))
 
 
 def test_the_misfit_is_half_the_whitened_residual_and_its_gradient_is_its_slope(small):

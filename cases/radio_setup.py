@@ -208,7 +208,7 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
     fixed = {"true gains": seen.coefficients, "no calibration": train.kernels.unit()}.get(method)
     # the prior of points costs nothing beside the visibilities: more steps between two calibrations; and the faintest
     # are still on their way when the image as a whole changes by less than it takes to end on an extended sky
-    bases, steps, tolerance = (("dirac",), 30, 1e-5) if seen.config.sky == "points" else (SARA, 30, 1e-4)
+    bases, steps, tolerance = (("dirac",), 60, 1e-5) if seen.config.sky == "points" else (SARA, 60, 1e-4)
     return JointSolver(
         train,
         held,

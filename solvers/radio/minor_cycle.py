@@ -22,7 +22,7 @@ __all__ = ["MinorCycle"]
 
 Floats = NDArray[np.float64]
 
-_SPLIT = 0.03  # penalty of the splitting over the largest curvature
+_SPLIT = 0.01  # penalty of the splitting over the largest curvature
 _ABOVE = 1.05  # gains scatter some of the weight of a cell into others
 
 

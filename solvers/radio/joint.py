@@ -3,10 +3,10 @@
     sum w |V(x, U) - y|^2 / (2 s^2) + |H Psi' x|_1 + sum |U - 1|^2 / (2 a^2),     x >= 0
 
 Nothing is taken from the truth. The noise scale ``s`` follows the residual, the thresholds ``H`` the noise that the
-observation itself sends into every wavelet subband, the spread ``a`` the gains found so far. A screen that is common to
-all antennas can be moved from the gains into the image without a trace in the data: after every calibration it is
-(`regauged`). Each block descends; between outer steps the pair is extrapolated, and momentum ends where the objective
-rises. Slots held out of both fits say when to stop.
+observation sends into every wavelet subband and the sky found there, the spread ``a`` the gains found so far. A screen
+that is common to all antennas can be moved from the gains into the image without a trace in the data: after every
+calibration it is (`regauged`). Each block descends; between outer steps the pair is extrapolated, and momentum ends
+where the objective rises. Slots held out of both fits say when to stop.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ inverts that at once, however dense the core of an array:
     m(p) = g . (p - x) + (p - x) . B (p - x) / 2,     minimise m(p) + |W Psi' p|_1 within bounds
 
 by the splitting of Douglas and Rachford (Eckstein and Bertsekas 1992): a division on the Fourier plane, a proximity
-operator on the sky, and no visibility in between. Where the sky is, is part of the second: the plane has twice its side.
+operator on the sky, and no visibility in between. The plane has twice the side of the sky, which ends at its edges by
+the second of the two.
 """
 
 from __future__ import annotations

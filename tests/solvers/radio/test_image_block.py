@@ -44,7 +44,7 @@ def test_thresholds_fall_where_the_sky_stands_above_the_noise(small):
 
 
 def test_a_minor_cycle_with_the_true_curvature_finds_the_minimum(small):
-    """Gains of one: the beam is the second derivative, but where the visibilities of a pixel at the edge wrap around."""
+    """Gains of one: the beam is the second derivative. The reference takes accelerated forward-backward steps."""
     model = small.model
     misfit = Misfit(model.with_data(model.predict(small.sky, model.kernels.unit())), model.kernels.unit())
     dictionary = Dictionary(model.grid.shape)

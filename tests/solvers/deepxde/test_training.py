@@ -488,7 +488,8 @@ def test_calls_of_lbfgs_cut_short_go_on_as_one() -> None:
 
 def test_endings_have_names() -> None:
     stuck = replace(SMALL, optimizer="nncg", newton={"cgmaxiter": 3, "rank": 30})
-    assert train_with_deepxde(convection(1.0), stuck, iterations=5).status is Status.FAILED
+    # where its line search finds nothing is the processor's rounding's: that it comes to it is not
+    assert train_with_deepxde(convection(1.0), stuck, iterations=2000).status is Status.FAILED
     nan = replace(convection(1.0), source=lambda u, _a, _p: u * float("nan"))
     result = train_with_deepxde(nan, SMALL, iterations=5)
     assert result.status is Status.NON_FINITE

@@ -206,16 +206,14 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
     size = 1 if method in ("gains without direction", "no calibration") else None
     train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
     fixed = {"true gains": seen.coefficients, "no calibration": train.kernels.unit()}.get(method)
-    # the prior of points costs nothing beside the visibilities: more steps between two calibrations; and the faintest
-    # are still on their way when the image as a whole changes by less than it takes to end on an extended sky
-    bases, steps, tolerance = (("dirac",), 60, 1e-5) if seen.config.sky == "points" else (SARA, 60, 1e-4)
+    # the faintest points are still on their way when the image as a whole changes by less than ends an extended sky
+    bases, tolerance = (("dirac",), 1e-5) if seen.config.sky == "points" else (SARA, 1e-4)
     return JointSolver(
         train,
         held,
         threshold=seen.config.threshold,
         fixed=fixed,
         bases=bases,
-        steps=steps,
         tolerance=tolerance,
         reweightings=seen.config.reweightings,
         truth=seen.sky,

@@ -58,9 +58,7 @@ class JointState:
     ahead, gains_ahead : ndarray
         The pair extrapolated, where the next step begins.
     dual : ndarray
-        Of the sparse prior, for a step of ``dual_step``.
-    dual_step : float
-        See ``dual``.
+        Of the sparse prior, for the step of the minor cycle.
     momentum : float
         Nesterov's ``t``.
     objective : float
@@ -88,7 +86,6 @@ class JointState:
     ahead: Floats
     gains_ahead: Complexes
     dual: Floats
-    dual_step: float
     momentum: float
     objective: float
     spread: Floats
@@ -227,7 +224,7 @@ class JointSolver:
         dual = np.zeros(self.dictionary.coefficients)
         spread = np.full(int(self._groups.max()) + 1, self.spread or _STIFF)
         pair = (image, gains)
-        return JointState(*pair, *pair, dual, 0.0, 1.0, worst, spread, *pair, worst, worst, nothing, 0, 0, 0)
+        return JointState(*pair, *pair, dual, 1.0, worst, spread, *pair, worst, worst, nothing, 0, 0, 0)
 
     def step(self, state: JointState) -> tuple[JointState, Metrics]:
         """Calibrate at the extrapolated pair, image with the new gains, extrapolate."""
@@ -248,8 +245,7 @@ class JointSolver:
         if self.fixed is None and not fresh:
             gains, ahead, rise, spread = self._calibrated(state)
         misfit = Misfit(self.model, gains)
-        dual = Dual(state.dual, state.dual_step) if state.dual_step else None
-        found = self._imaged(misfit, ahead, dual, state.reference)
+        found = self._imaged(misfit, ahead, Dual(state.dual, self.cycle.step), state.reference)
         # from nothing, the residual is the sky itself: thresholds follow it down until gains have something to go by
         for _ in range(_FIRST - 1 if fresh else 0):
             if _norm(found.image - ahead) < _SETTLED * _norm(found.image):
@@ -316,14 +312,12 @@ class JointSolver:
         since = self.patience if moved + turned < self.tolerance else 0 if worth else state.since + 1
         if self._shut(state.outer).any():  # what does not change yet is not at its end
             since = 0
-        dual = found.dual
         new = JointState(
             image=image,
             gains=gains,
             ahead=np.clip(image + beta * (image - state.image), *self.bounds),
             gains_ahead=gains + beta * (gains - state.gains) if self.fixed is None else gains,
-            dual=state.dual if dual is None else dual.v,
-            dual_step=0.0 if dual is None else dual.step,
+            dual=state.dual if found.dual is None else found.dual.v,
             momentum=float(following),
             objective=chi2,
             spread=state.spread,

@@ -57,9 +57,11 @@ class MinorCycle:
         largest = float(spectrum.max())
         if not (np.isfinite(largest) and largest > 0):
             raise SolverError(expected("MinorCycle: beam", f"largest curvature {largest}", "a number above zero"))
-        self.penalty = _SPLIT * largest
-        self.spectrum = _ABOVE * np.maximum(spectrum, 0.0) + 1e-3 * self.penalty
-        self._divisor = 1 / (self.spectrum + self.penalty)
+        penalty = _SPLIT * largest
+        self.step = 1 / penalty
+        """Of the proximity operator, for which its dual stands."""
+        self._spectrum = _ABOVE * np.maximum(spectrum, 0.0) + 1e-3 * penalty
+        self._divisor = 1 / (1 + self.step * self._spectrum)
 
     def descend(self, image: Floats, gradient: Floats, prox: SparseProx, steps: int, dual: Dual | None = None) -> Prox:
         """Return the sky after some steps.
@@ -78,19 +80,18 @@ class MinorCycle:
             Of an earlier call.
         """
         n, whole = len(image), (2 * len(image), 2 * len(image))
-        curved = self._times(self.spectrum, image, whole)
-        # the splitting's own dual at the solution is the slope of the parabola: begin there
-        slope = -curved / self.penalty
-        slope[:n, :n] = -gradient / self.penalty
+        # in units of the penalty; the splitting's dual at the solution is the slope of the parabola: begin there
+        curved = self.step * self._times(self._spectrum, image, whole)
+        slope = -curved
+        slope[:n, :n] = -self.step * gradient
         right = np.zeros(whole)
-        right[:n, :n] = curved[:n, :n] - gradient
+        right[:n, :n] = curved[:n, :n] + slope[:n, :n]
         sky = np.zeros(whole)
         sky[:n, :n] = image
         found = Prox(image, dual, 0.0, 0, 0.0)
         for _ in range(steps):
-            middle = self._times(self._divisor, self.penalty * (sky - slope) + right, whole)
-            slope += middle
-            found = prox(slope[:n, :n], 1 / self.penalty, found.dual, max_iterations=1)
+            slope += self._times(self._divisor, sky - slope + right, whole)
+            found = prox(slope[:n, :n], self.step, found.dual, max_iterations=1)
             sky[:n, :n] = found.x
             slope -= sky
         return found

@@ -77,8 +77,9 @@ class Sparsity:
 
     def _of(self, scale: float, size: Floats) -> Floats:
         # a coefficient's noise: that of the gradient, scale times level, over the curvature, the level squared
-        noise = self.dictionary.scale**2 * scale / np.maximum(self.levels, 1e-300)
-        return self.highest * scale * self.levels * noise / (noise + self.highest * size)
+        share = self.dictionary.scale**2
+        noise = share * scale / np.maximum(self.levels, 1e-300)
+        return self.highest * share * scale**2 / (noise + self.highest * size)
 
     @cached_property
     def _members(self) -> NDArray[np.int64]:

@@ -43,9 +43,10 @@ def test_methods_come_in_the_order_of_what_they_know(small, found):
     snr = {name: signal_to_noise(r.data["image"].values, small.sky) for name, r in found.items()}
     assert snr["oracle"] > snr["joint"] > snr["direction-free"] + 1
     assert snr["direction-free"] > snr["none"]
+    assert snr["joint"] > 27
     # what no data can tell, the screen that all true gains share, is not charged
     _, screen = regauged(small.model.kernels, small.model.grid, small.gains)
-    assert signal_to_noise(found["joint"].data["image"].values, small.sky * screen) > snr["oracle"] - 3
+    assert signal_to_noise(found["joint"].data["image"].values, small.sky * screen) > snr["oracle"] - 1
 
 
 def test_blocks_never_rise(found):

@@ -124,7 +124,7 @@ def block_coordinate(seen: Observation, given: Setting, limit: float) -> Run:
     solver = BlockCoordinate(
         model,
         start,
-        eta=given.eta * before.levels,
+        eta=given.eta * before.sparsity.levels,
         tie=tie_strength(model, start, gains, given.tie),
         box=BOX * seen.config.amplitude,
         start_gains=gains,

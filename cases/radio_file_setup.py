@@ -40,7 +40,7 @@ class RadioFileSettings(HostConfig):
     cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1)
-    threshold: float = setting(3.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
+    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
     reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
     draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)

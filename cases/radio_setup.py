@@ -69,7 +69,7 @@ class RadioSettings(HostConfig):
     snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
     support: int = setting(5, "", "coefficients of a gain along an axis, odd", ge=1, le=15)
     terms: int = setting(3, "", "functions of time of a gain", ge=1)
-    threshold: float = setting(3.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
+    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
     reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
     draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)

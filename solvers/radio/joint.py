@@ -157,11 +157,11 @@ class JointSolver:
 
     model: Measurement
     held_out: Measurement | None = None
-    threshold: float = 3.0
+    threshold: float = 4.0
     spread: float | None = None
     fixed: Complexes | None = None
-    steps: int = 60
-    patience: int = 6
+    steps: int = 120
+    patience: int = 12
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
     reweightings: int = 0

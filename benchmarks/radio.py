@@ -15,12 +15,10 @@ twentieth against rows in memory. One thread; medians with their quartiles.
 from __future__ import annotations
 
 import argparse
-import gzip
 import os
 import resource
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -35,8 +33,7 @@ from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.gains import TimeBasis
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.radio.measurement_set import MeasurementSetWriter, ranges, read_measurement_set
-from retrodict.physics.radio.screens import BandLimited, smooth_random
-from retrodict.physics.radio.simulation import simulate
+from retrodict.physics.radio.screens import smooth_random
 from retrodict.physics.radio.streaming import Streamed, stream_measurement_set
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
@@ -140,32 +137,6 @@ def calibration(_rounds: int) -> None:
         print(f"  {name:20s} " + "  ".join(line))
 
 
-def other(sky: np.ndarray, seed: int) -> Observation:
-    """Return an observation of a sky that was given, in the default setting."""
-    config = RadioSettings(seed=seed)
-    rng = np.random.default_rng(seed)
-    rows = observe(array(config.array), declination=np.deg2rad(config.declination), slots=config.slots)
-    grid = Grid(len(sky), cell_for(rows))
-    times = rows.slots[1]
-    basis = np.asarray(TimeBasis.spanning("dct", times, config.terms).at(times))
-    drawn = smooth_random(rng, 27, config.support, basis, config.amplitude)
-    gains = BandLimited(drawn, basis, 2 * len(sky))
-    vis, clean = simulate(rows, grid, sky, gains, rng=rng, snr_db=config.snr)
-    return Observation(vis, clean, grid, sky, gains, drawn, config)
-
-
-def read_sky(path: Path, size: int) -> np.ndarray:
-    """Return an image at a size, its largest pixel 1, indexed [x, y]."""
-    from astropy.io import fits
-
-    with warnings.catch_warnings(), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        warnings.simplefilter("ignore")
-        data = np.asarray(fits.getdata(stream), float).squeeze().clip(0)
-    step = len(data) // size
-    small = data.reshape(size, step, size, step).sum(axis=(1, 3)).T
-    return np.ascontiguousarray(small / small.max())
-
-
 def methods(skies: Path | None, seeds: int) -> None:
     """Print signal to noise of the image by all methods."""
     makers: dict[str, Callable[[int], Observation]] = {
@@ -173,7 +144,7 @@ def methods(skies: Path | None, seeds: int) -> None:
         for name in ("spiral", "remnant", "jet")
     }
     if skies is not None:
-        makers |= {n: lambda s, f=f: other(read_sky(skies / f, 128), s) for n, f in SKIES.items()}
+        makers |= {n: lambda s, f=f: observed(RadioSettings(sky_file=str(skies / f), seed=s)) for n, f in SKIES.items()}
     print(f"methods: VLA-A, 60 slots, S = 5, P = 3, 5 %, 40 dB, {seeds} seeds: dB (seconds)")
     for sky, make in makers.items():
         found: dict[str, list[float]] = {m: [] for m in METHODS}

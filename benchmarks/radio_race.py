@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from radio import SKIES, other, read_sky
+from radio import SKIES
 
 from retrodict.cases.radio_setup import Observation, RadioSettings, observed, solver_of
 from retrodict.solvers.radio.block_coordinate import BlockCoordinate
@@ -178,8 +178,7 @@ def races(skies: Path | None, names: list[str]) -> Iterator[tuple[str, Callable[
     for name in names:
         yield name, lambda seed, name=name: observed(RadioSettings(sky=name, seed=seed))
     if skies is not None:
-        sky = read_sky(skies / SKIES["M31"], 128)
-        yield "M31", lambda seed: other(sky, seed)
+        yield "M31", lambda seed: observed(RadioSettings(sky_file=str(skies / SKIES["M31"]), seed=seed))
 
 
 def compare(ours: Run, theirs: Run) -> dict[str, float]:

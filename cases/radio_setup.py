@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from retrodict.cases.config import HostConfig, setting
-from retrodict.physics.errors import ConfigError, expected
+from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class RadioSettings(HostConfig):
     """Settings of a simulated observation and of its calibration and imaging."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
+    sky_file: str = setting("", "", "FITS image, square, to be the sky instead, brightest pixel 1 Jy, none negative")
     array: Literal["vla-a", "meerkat"] = setting("vla-a", "", "telescope")
     size: int = setting(128, "pixel", "side of the image", ge=32)
     slots: int = setting(60, "", "time slots", ge=10)
@@ -153,7 +154,13 @@ def _observed(text: str) -> Observation:
 
 def _sky(config: RadioSettings, rng: np.random.Generator) -> Floats:
     from retrodict.physics.radio import sky
+    from retrodict.physics.radio.fits_image import read_pixels
 
+    if config.sky_file:
+        image = read_pixels(config.sky_file, config.size).clip(0)
+        if not image.any():
+            raise DataError(expected(f"sky_file {config.sky_file}", "no positive pixel", "at least one"))
+        return np.asarray(image / image.max())
     if config.sky == "points":
         return sky.point_sky(rng, extent=0.4 * config.size).image(config.size)
     made = {"spiral": sky.spiral, "remnant": sky.remnant, "jet": sky.jet}[config.sky]

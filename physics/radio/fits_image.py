@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.visibilities import Grid
 
-__all__ = ["read_image", "write_image"]
+__all__ = ["read_image", "read_pixels", "write_image"]
 
 Floats = NDArray[np.float64]
 
@@ -130,22 +131,50 @@ def read_image(path: str | Path, *, cell: float | None = None) -> tuple[Floats, 
     (1.0, 0.5, -0.3)
     """
     path = Path(path)
-    data, header = _first_image(path)
-    size = data.shape[0]
-    if data.shape != (size, size) or size % 2 or size < 4:
-        got = f"{data.shape[1]} by {data.shape[0]} pixels"
-        raise DataError(expected(str(path), got, "a square image with an even number of pixels, at least 4"))
-    _check_finite(str(path), data)
-    image = np.ascontiguousarray(data.T)
+    image, header = _square_image(path)
     if cell is not None and not (np.isfinite(cell) and cell > 0):
         raise ConfigError(expected("cell", cell, "a positive angle in radians"))
     if not header.get("CTYPE1", ""):
         if cell is None:
             raise DataError(expected(str(path), "no coordinates (CTYPE1)", "sky coordinates, or the argument cell"))
-        return image, Grid(size, cell)
+        return image, Grid(len(image), cell)
     if cell is not None:
         raise ConfigError(expected("cell", cell, f"no cell: {path} has coordinates of its own"))
-    return image, _grid(path, header, size)
+    return image, _grid(path, header, len(image))
+
+
+def read_pixels(path: str | Path, size: int) -> Floats:
+    """Read the pixels of a FITS image, whatever its coordinates, and add them up to fewer and larger ones.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file, as `read_image` takes it.
+    size : int
+        Pixels along a side of what is returned.
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        Brightness ``[x, y]``.
+
+    Raises
+    ------
+    DataError
+        If there is no square image of finite values, or its side is no multiple of the size.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "sky.fits"
+    >>> write_image(path, np.ones((8, 8)), Grid(8, 1e-5))
+    >>> read_pixels(path, 4)[0, 0]
+    np.float64(4.0)
+    """
+    image, _ = _square_image(Path(path))
+    step, rest = divmod(len(image), size)
+    if rest:
+        raise DataError(expected(str(path), f"{len(image)} pixels along a side", f"a multiple of {size}"))
+    return np.asarray(image.reshape(size, step, size, step).sum(axis=(1, 3)))
 
 
 def _header(grid: Grid, unit: str, frequency: float | None, object_name: str) -> dict[str, Any]:
@@ -163,16 +192,33 @@ def _header(grid: Grid, unit: str, frequency: float | None, object_name: str) ->
     return found
 
 
+def _square_image(path: Path) -> tuple[Floats, Any]:
+    """Return the image ``[x, y]`` of a file, and its header."""
+    data, header = _first_image(path)
+    size = data.shape[0]
+    if data.shape != (size, size) or size % 2 or size < 4:
+        got = f"{data.shape[1]} by {data.shape[0]} pixels"
+        raise DataError(expected(str(path), got, "a square image with an even number of pixels, at least 4"))
+    _check_finite(str(path), data)
+    return np.ascontiguousarray(data.T), header
+
+
 def _first_image(path: Path) -> tuple[Floats, Any]:
     """Return the data ``[dec, ra]`` of the first image in a file, and its header."""
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
 
     if not path.is_file():
         raise DataError(expected(str(path), "nothing there", "a FITS file"))
     try:
-        with fits.open(path, memmap=False) as parts:
+        # a card that the standard forbids does not hurt the pixels
+        with (
+            warnings.catch_warnings(action="ignore", category=AstropyUserWarning),
+            fits.open(path, memmap=False) as parts,
+        ):
             for part in parts:
                 if part.is_image and part.data is not None and np.squeeze(part.data).ndim == 2:
+                    part.verify("silentfix+ignore")
                     return np.squeeze(part.data).astype(np.float64), part.header
             shapes = [np.shape(part.data) for part in parts]
     except (OSError, ValueError, TypeError) as error:

@@ -11,11 +11,11 @@ from scipy.io import savemat
 from retrodict.cases import radio_3c391
 from retrodict.cases.radio_file_setup import RadioFileSettings, measured
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
-from retrodict.cases.radio_setup import RadioSettings
+from retrodict.cases.radio_setup import RadioSettings, observed
 from retrodict.cases.verbs import fit
 from retrodict.physics.errors import ConfigError, DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
-from retrodict.physics.radio.fits_image import read_image
+from retrodict.physics.radio.fits_image import read_image, write_image
 from retrodict.physics.radio.gain_table import read_gains
 from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
 from retrodict.physics.radio.noise import noise_from_differences
@@ -38,6 +38,20 @@ def vis():
     sky[20, 11] = 1.0
     seen, _ = simulate(rows, grid, sky, rng=np.random.default_rng(0), snr_db=30)
     return replace(seen, scan=seen.slots[0] // 6)
+
+
+def test_a_sky_of_a_file_is_observed(tmp_path):
+    sky = np.zeros((64, 64))
+    sky[40, 10:12], sky[8, 50] = 2.0, -1.0
+    write_image(tmp_path / "sky.fits", sky, Grid(64, 1e-5))
+    settings = {"size": 32, "slots": 10, "support": 1, "terms": 1, "amplitude": 1e-6, "snr": 200.0}
+    seen = observed(RadioSettings(sky_file=str(tmp_path / "sky.fits"), **settings))
+    assert (seen.sky[20, 5], seen.sky.sum()) == (1.0, 1.0)
+    phase = seen.vis.uv(seen.grid) @ (np.array([20, 5]) - 16)
+    np.testing.assert_allclose(seen.vis.data, np.exp(-1j * phase), atol=1e-4)
+    write_image(tmp_path / "dark.fits", np.minimum(sky, 0), Grid(64, 1e-5))
+    with pytest.raises(DataError, match="no positive pixel"):
+        observed(RadioSettings(sky_file=str(tmp_path / "dark.fits"), **settings))
 
 
 def test_a_measurement_set_and_a_uvfits_file_are_the_same_observation(vis, tmp_path):

@@ -7,7 +7,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from retrodict.physics.errors import ConfigError, DataError
-from retrodict.physics.radio.fits_image import read_image, write_image
+from retrodict.physics.radio.fits_image import read_image, read_pixels, write_image
 from retrodict.physics.radio.visibilities import Grid
 
 GRID = Grid(32, 2e-5, (4.2, -0.6))
@@ -119,4 +119,23 @@ def test_wrong_files_and_arguments_are_named(tmp_path, image):
     with pytest.raises(ConfigError, match="frequency"):
         write_image(tmp_path / "b.fits", image, GRID, frequency=0.0)
     write_image(tmp_path / "a.fits", image, GRID, overwrite=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.fits")[0], image)
+
+
+def test_pixels_are_added_up_with_or_without_coordinates(tmp_path, image):
+    write_image(tmp_path / "a.fits", image, GRID)
+    fits.writeto(tmp_path / "bare.fits", np.ascontiguousarray(image.T))
+    coarse = read_pixels(tmp_path / "a.fits", 8)
+    np.testing.assert_array_equal(coarse, read_pixels(tmp_path / "bare.fits", 8))
+    assert coarse[1, 5] == pytest.approx(image[4:8, 20:24].sum())
+    with pytest.raises(DataError, match="32 pixels along a side, expected a multiple of 12"):
+        read_pixels(tmp_path / "a.fits", 12)
+
+
+@pytest.mark.parametrize("card", [b"OBJECT  =  test", b"INSTRUME"])
+def test_a_header_with_a_card_that_the_standard_forbids_is_read(tmp_path, image, card):
+    write_image(tmp_path / "a.fits", image, GRID, object_name="test")
+    raw = (tmp_path / "a.fits").read_bytes()
+    at = raw.index(b"OBJECT  =")
+    (tmp_path / "a.fits").write_bytes(raw[:at] + card.ljust(80) + raw[at + 80 :])
     np.testing.assert_array_equal(read_image(tmp_path / "a.fits")[0], image)

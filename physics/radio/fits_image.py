@@ -18,6 +18,7 @@ __all__ = ["read_image", "read_pixels", "write_image"]
 
 Floats = NDArray[np.float64]
 
+_TEXT = ("", "COMMENT", "HISTORY")  # cards of a header that have no value
 _ALIKE = 1e-6  # relative: pixels that are square, axes that are not turned
 
 
@@ -211,7 +212,7 @@ def _first_image(path: Path) -> tuple[Floats, Any]:
     if not path.is_file():
         raise DataError(expected(str(path), "nothing there", "a FITS file"))
     try:
-        # a card that the standard forbids does not hurt the pixels
+        # cards that the standard forbids do not hurt the pixels, and are not passed on
         with (
             warnings.catch_warnings(action="ignore", category=AstropyUserWarning),
             fits.open(path, memmap=False) as parts,
@@ -219,7 +220,8 @@ def _first_image(path: Path) -> tuple[Floats, Any]:
             for part in parts:
                 if part.is_image and part.data is not None and np.squeeze(part.data).ndim == 2:
                     part.verify("silentfix+ignore")
-                    return np.squeeze(part.data).astype(np.float64), part.header
+                    cards = [(c.keyword, c.value) for c in part.header.cards if c.keyword not in _TEXT]
+                    return np.squeeze(part.data).astype(np.float64), fits.Header(cards)
             shapes = [np.shape(part.data) for part in parts]
     except (OSError, ValueError, TypeError) as error:
         raise DataError(expected(str(path), str(error), "a FITS file that can be read")) from error

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -22,11 +24,8 @@ import numpy as np
 from scipy.ndimage import label
 
 from retrodict.cases.radio_points import RadioPoints
-from retrodict.cases.radio_setup import Observation, solver_of
-from retrodict.physics.radio.arrays import array, cell_for, observe
-from retrodict.physics.radio.gains import TimeBasis
-from retrodict.physics.radio.screens import BandLimited, smooth_random
-from retrodict.physics.radio.simulation import simulate
+from retrodict.cases.radio_setup import Observation, observed, solver_of
+from retrodict.physics.radio.fits_image import write_image
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.gauge import regauged, signal_to_noise
@@ -34,21 +33,16 @@ from retrodict.solvers.radio.gauge import regauged, signal_to_noise
 BRIGHT, FAINT, FLUX = 20, 10, 1e-4
 
 
-def scene(seed: int) -> tuple[Observation, np.ndarray]:
+def scene(seed: int, folder: Path) -> tuple[Observation, np.ndarray]:
     """Return an observation and the pixels of its faint sources, shape (source, 2)."""
-    config = RadioPoints(seed=seed)
     rng = np.random.default_rng(seed)
-    rows = observe(array(config.array), declination=np.deg2rad(config.declination), slots=config.slots)
-    grid, times = Grid(config.size, cell_for(rows), rows.centre), rows.slots[1]
-    basis = np.asarray(TimeBasis.spanning("dct", times, config.terms).at(times))
-    drawn = smooth_random(rng, len(rows.antennas), config.support, basis, config.amplitude)
     free = np.argwhere(np.ones((18, 18))) * 6 + 10
     at = free[rng.permutation(len(free))[: BRIGHT + FAINT]]
-    sky = np.zeros(grid.shape)
+    config = RadioPoints(seed=seed, sky_file=str(folder / f"{seed}.fits"))
+    sky = np.zeros((config.size, config.size))
     sky[tuple(at.T)] = np.concatenate([[1.0], 10 ** rng.uniform(-1.5, -0.3, BRIGHT - 1), np.full(FAINT, FLUX)])
-    gains = BandLimited(drawn, basis, 2 * grid.size)
-    vis, clean = simulate(rows, grid, sky, gains, rng=rng, snr_db=config.snr)
-    return Observation(vis, clean, grid, sky, gains, drawn, config), at[BRIGHT:]
+    write_image(config.sky_file, sky, Grid(config.size, 1e-5))
+    return observed(config), at[BRIGHT:]
 
 
 def main() -> None:
@@ -57,7 +51,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     shares: dict[str, list[float]] = {}
     for seed in range(parser.parse_args().seeds):
-        seen, faint = scene(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            seen, faint = scene(seed, Path(folder))
         _, screen = regauged(seen.model().kernels, seen.grid, seen.coefficients)
         for name, method, rounds in (
             ("joint", "joint", 3),

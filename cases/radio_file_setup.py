@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
 
-from retrodict.cases.config import HostConfig, setting
-from retrodict.cases.radio_setup import RadioSettings, observed, odd, several
+from retrodict.cases.config import setting
+from retrodict.cases.radio_setup import ImagingSettings, RadioSettings, observed
 from retrodict.physics.errors import DataError, expected
 
 if TYPE_CHECKING:
@@ -33,23 +32,17 @@ _RADIO = (1e6, 1e13)  # Hz, as far as radio telescopes reach
 _NEGLIGIBLE = 0.1  # rad: phases of the w-term that may be left out in silence
 
 
-class RadioFileSettings(HostConfig):
+class RadioFileSettings(ImagingSettings):
     """Settings of calibration and imaging of data from a file."""
 
     size: int = setting(256, "pixel", "side of the image, even", ge=32)
     cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1)
-    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
-    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
+    known: str = setting("", "", "FITS image of the bright part of the sky, on the same pixels, where the solve begins")
+    theta: float = setting(0.5, "", "fraction by which a pixel of it may change", ge=0, le=1)
     hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
-    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
-    compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(100, "", "largest number of outer steps", ge=1)
-    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
-
-    _odd = field_validator("support")(odd)
-    _several = field_validator("draws")(several)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +81,27 @@ class Measured:
         if size == 1 and self.w_phase > _NEGLIGIBLE:
             return WideField(self.vis.select(which), self.grid, basis=basis)
         return Interferometer(self.vis.select(which), self.grid, size=size, basis=basis, precision="single")
+
+    @cached_property
+    def known(self) -> Floats | None:
+        """Bright part of the sky, shape (N, N); None where none is given.
+
+        Raises
+        ------
+        DataError
+            If its pixels are not those of the image, or one is negative.
+        """
+        from retrodict.physics.radio.fits_image import read_image
+
+        if not self.config.known:
+            return None
+        image, grid = read_image(self.config.known)
+        where = f"known {self.config.known}"
+        if not grid.covers(self.grid):
+            raise DataError(expected(where, str(grid), f"the pixels of the observation, {self.grid}"))
+        if image.min() < 0:
+            raise DataError(expected(where, f"a pixel of {image.min():.3g}", "none below zero"))
+        return image
 
     @cached_property
     def w_phase(self) -> float:
@@ -170,6 +184,7 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
             f"the w-term, up to {found.w_phase:.2g} rad at the corners of the field, is left out of gains with "
             "direction: a smaller field has less, and support=1 includes it"
         )
+    _ = found.known  # read, and refused, before any work
     idle = _without(found, ~found.held)
     if idle:
         notes.append(f"no row to fit for {', '.join(idle)}: their gains stay at one")
@@ -203,7 +218,16 @@ def solver_of(seen: Measured, size: int | None = None, *, calibrate: bool = True
     train, held = seen.model(~seen.held, size), seen.model(seen.held, size)
     fixed = None if calibrate else train.kernels.unit()
     config = seen.config
-    return JointSolver(train, held, threshold=config.threshold, fixed=fixed, reweightings=config.reweightings)
+    return JointSolver(
+        train,
+        held,
+        threshold=config.threshold,
+        fixed=fixed,
+        reweightings=config.reweightings,
+        known=seen.known,
+        theta=config.theta,
+        graduated=config.graduated,
+    )
 
 
 def _judged(models: list[Interferometer], image: Floats, predicted: list[Complexes]) -> Imaged:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
 
-__all__ = ["METHODS", "Observation", "RadioSettings", "compared", "observed", "odd", "problem", "several", "solver_of"]
+__all__ = ["METHODS", "ImagingSettings", "Observation", "RadioSettings", "compared", "observed", "problem", "solver_of"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -29,33 +29,33 @@ METHODS = ("true gains", "joint", "gains without direction", "no calibration")
 """From what cannot be had to what need not be suffered."""
 
 
-def odd(value: int) -> int:
-    """Return a number of coefficients along an axis, as many on either side of the centre.
+class ImagingSettings(HostConfig):
+    """Settings of calibration and imaging that simulated and real observations share."""
 
-    Raises
-    ------
-    ValueError
-        If it is even; pydantic tells of which setting.
-    """
-    if value % 2 == 0:
-        raise ValueError("an odd number")
-    return value
+    support: int = setting(5, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
+    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
+    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
+    graduated: int = setting(0, "", "outer steps between rings of coefficients that are freed; 0: free at once", ge=0)
+    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
+    compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
+    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
+
+    @field_validator("support")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("an odd number")
+        return value
+
+    @field_validator("draws")
+    @classmethod
+    def _several(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("0, or two or more: one draw has no spread")
+        return value
 
 
-def several(value: int) -> int:
-    """Return a number of draws, of which one has no spread.
-
-    Raises
-    ------
-    ValueError
-        If it is one; pydantic tells of which setting.
-    """
-    if value == 1:
-        raise ValueError("0, or two or more")
-    return value
-
-
-class RadioSettings(HostConfig):
+class RadioSettings(ImagingSettings):
     """Settings of a simulated observation and of its calibration and imaging."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
@@ -68,18 +68,9 @@ class RadioSettings(HostConfig):
     effects: Literal["smooth", "ionosphere", "pointing"] = setting("smooth", "", "kind of direction-dependent effects")
     amplitude: float = setting(0.05, "", "their strength: of a coefficient, rms phase [rad], or offset [beam]", gt=0)
     snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
-    support: int = setting(5, "", "coefficients of a gain along an axis, odd", ge=1, le=15)
     terms: int = setting(3, "", "functions of time of a gain", ge=1)
-    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
-    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
-    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
-    compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
     max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
-    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
-
-    _odd = field_validator("support")(odd)
-    _several = field_validator("draws")(several)
 
 
 @dataclass(frozen=True)
@@ -223,6 +214,7 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
         bases=bases,
         tolerance=tolerance,
         reweightings=seen.config.reweightings,
+        graduated=seen.config.graduated,
         truth=seen.sky,
     )
 

@@ -65,6 +65,14 @@ class Grid:
         """Shape of an image."""
         return (self.size, self.size)
 
+    def covers(self, other: Grid) -> bool:
+        """Whether pixels are those of another grid: as many, nowhere a hundredth of a pixel apart."""
+        if self.size != other.size:
+            return False
+        east = (self.centre[0] - other.centre[0] + np.pi) % (2 * np.pi) - np.pi
+        apart = np.hypot(east * np.cos(other.centre[1]), self.centre[1] - other.centre[1])
+        return bool(apart + self.size * abs(self.cell - other.cell) < 0.01 * other.cell)
+
     @property
     def coordinates(self) -> Ints:
         """Pixel coordinates along a side, from ``-size / 2``."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy.io import savemat
 
 from retrodict.cases import radio_3c391
-from retrodict.cases.radio_file_setup import RadioFileSettings, measured
+from retrodict.cases.radio_file_setup import RadioFileSettings, measured, solver_of
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
 from retrodict.cases.radio_setup import RadioSettings, observed
 from retrodict.cases.verbs import fit
@@ -24,6 +24,7 @@ from retrodict.physics.radio.uvfits_writing import write_uvfits
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.physics.radio.wide_field import WideField
 from retrodict.physics.seeds import Seeds
+from retrodict.solvers.iterate import iterate
 
 SEEDS = Seeds(0)
 
@@ -122,6 +123,24 @@ def test_wrong_observations_are_refused_before_any_work(vis, tmp_path):
         problem(RadioMeasurementSet(column="CORRECTED_DATA"), SEEDS, tmp_path / "a.ms")
     with pytest.raises(ConfigError, match="window"):
         problem(RadioMeasurementSet(window=3), SEEDS, tmp_path / "a.ms")
+
+
+def test_a_known_part_is_held_within_its_bounds_and_must_lie_on_the_same_pixels(vis, tmp_path):
+    sky = np.zeros((32, 32))
+    sky[20, 11] = 1.2
+    grid = Grid(32, cell_for(vis), vis.centre)
+    given = RadioFileSettings(size=32, support=1, terms=1, known=str(tmp_path / "known.fits"), theta=0.1)
+    write_image(given.known, sky, grid)
+    solver = solver_of(measured(vis, given))
+    image = iterate(solver, 30).data["image"].values
+    assert 1.08 <= image[20, 11] <= 1.32  # 1 Jy is what there is
+    write_image(given.known, -sky, grid, overwrite=True)
+    with pytest.raises(DataError, match="none below zero"):
+        measured(vis, given)
+    for other in (replace(grid, cell=1.01 * grid.cell), replace(grid, centre=(grid.centre[0] + grid.cell, 0.7))):
+        write_image(given.known, sky, other, overwrite=True)
+        with pytest.raises(DataError, match="pixels of the observation"):
+            measured(vis, given)
 
 
 @pytest.mark.slow

@@ -251,8 +251,8 @@ def simulated(config: RadioFileSettings, seed: int) -> RadioSettings:
 
 
 def stand_in(config: RadioFileSettings, seed: int) -> Measured:
-    """Return that observation after it was written as a MeasurementSet and read back; its pixels are its own."""
-    return measured(written(config, seed), config.model_copy(update={"cell": 0.0}))
+    """Return that observation after it was written as a MeasurementSet and read back; its pixels and sky are its own."""
+    return measured(written(config, seed), config.model_copy(update={"cell": 0.0, "known": ""}))
 
 
 def written(config: RadioFileSettings, seed: int) -> Visibilities:

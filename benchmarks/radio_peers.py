@@ -38,6 +38,8 @@ from retrodict.cases.radio_setup import Observation, RadioSettings, observed, so
 from retrodict.physics.errors import DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.fits_image import read_image
+from retrodict.physics.radio.gains import BasisKind, TimeBasis
+from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
 from retrodict.physics.radio.simulation import simulate
 from retrodict.physics.radio.sky import Catalogue
@@ -258,18 +260,22 @@ def image(folder: Path, wsclean: str | None, _dp3: str | None) -> None:
 
 
 def ours_calibrated(seen: Observation, table: Path) -> None:
-    """Print ours with the sky known."""
-    for spread in (0.05 / np.sqrt(3), 0.1, 1.0):
+    """Print ours with the sky known: functions of time as in the default setting, and gains of every slot."""
+    kinds: tuple[tuple[int, BasisKind, int], ...] = ((5, "dct", 3), (3, "slots", seen.config.slots))
+    for (size, kind, terms), spread in itertools.product(kinds, (0.05 / np.sqrt(3), 0.1, 1.0)):
         for _ in range(2):
             began = time.perf_counter()
-            model = replace(seen, vis=read_measurement_set(table)).model()
+            vis = read_measurement_set(table)
+            basis = TimeBasis.spanning(kind, vis.slots[1], terms)
+            model = Interferometer(vis, seen.grid, size=size, basis=basis, precision="single")
             gains = model.kernels.unit()
             prior, newton, line = Prior.about(gains, spread), GainNewton(model), []
             for _ in range(6):
                 gains = newton.step(seen.sky, gains, prior, 1.0).gains
                 line.append((gains, time.perf_counter() - began))
         text = [f"{apart(model.predict(seen.sky, g), seen.clean):.2e} @ {s:.1f} s" for g, s in line]
-        print(f"  ours, spread {spread:.3f} a priori, by step: " + ", ".join(text))
+        name = f"{size} x {size} coefficients, {kind} {terms}"
+        print(f"  ours, {name}, spread {spread:.3f} a priori, by step: {', '.join(text)}")
 
 
 def calibration(folder: Path, _wsclean: str | None, dp3: str | None) -> None:

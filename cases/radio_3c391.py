@@ -6,6 +6,7 @@ files of one channel; they are not ours to copy, so that ``--data`` names the fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,11 @@ class Radio3C391(RadioFileSettings):
 
     cell: float = setting(5.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
     frequency: float = setting(4.536, "GHz", "of the channel", gt=0)
+    ra: float = setting(0.0, "degree", "right ascension of the phase centre, which the files do not tell", ge=0, lt=360)
+    dec: float = setting(0.0, "degree", "its declination", ge=-90, le=90)
 
 
-def read(path: Path, frequency: float) -> Visibilities:
+def read(path: Path, frequency: float, centre: tuple[float, float] = (0.0, 0.0)) -> Visibilities:
     """Return the visibilities of the MATLAB files ``*data.mat`` and, beside it, ``*msSpecs.mat``.
 
     Parameters
@@ -43,6 +46,8 @@ def read(path: Path, frequency: float) -> Visibilities:
         The folder, or the file of visibilities.
     frequency : float
         Of the channel [Hz].
+    centre : tuple of float, optional
+        Right ascension and declination of the phase centre [rad].
 
     Raises
     ------
@@ -76,6 +81,7 @@ def read(path: Path, frequency: float) -> Visibilities:
         tables["weights"],
         tables["flag"] != 0,
         scan=tables["scans"],
+        centre=centre,
         telescope="VLA",
     )
 
@@ -87,7 +93,12 @@ def problem(config: Radio3C391, seeds: Seeds, data: Path | None) -> Measured:
     """Return the observation of the files; without them, a simulated one of a remnant."""
     if data is None:
         return stand_in(config, seeds.root)
-    return measured(read(data, 1e9 * config.frequency), config)
+    centre = (float(np.deg2rad(config.ra)), float(np.deg2rad(config.dec)))
+    seen = measured(read(data, 1e9 * config.frequency, centre), config)
+    if any(centre):
+        return seen
+    told = "the files name no phase centre: sky coordinates are as if it were at 0, 0; set ra and dec"
+    return replace(seen, notes=(*seen.notes, told))
 
 
 case: Case[Radio3C391] = Case(

@@ -55,6 +55,8 @@ def checks(config: RadioSettings, _seeds: Seeds) -> Sequence[Check]:
         ),
     ]
     if config.sky == "points":
+        if config.effects != "smooth":
+            return found
         found.append(
             Check(
                 "joint image against the sky times the screen that all antennas share",
@@ -94,10 +96,10 @@ def checks(config: RadioSettings, _seeds: Seeds) -> Sequence[Check]:
 
 @cache
 def _joint(text: str) -> Array:
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     config = RadioSettings.model_validate_json(text)
-    return np.asarray(iterate(solver_of(observed(config)), config.max_steps).data["image"].values)
+    return np.asarray(finished(solver_of(observed(config)), config.max_steps).data["image"].values)
 
 
 def _up_to_gauge(config: RadioSettings) -> float:

@@ -138,11 +138,11 @@ def simulated(config: RadioEHT, seeds: Seeds) -> Visibilities:
 def imaged(settings: str, seed: int | None) -> Imaged:
     """Return the image of the bundled data or, with a seed, of simulated ones."""
     from retrodict.physics.seeds import Seeds
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     config = RadioEHT.model_validate_json(settings)
     found = imager(config, observed(config) if seed is None else simulated(config, Seeds(seed)))
-    image = iterate(found, config.rounds).data["image"].values
+    image = finished(found, config.rounds).data["image"].values
     return Imaged(found, image, found.reduced_chi_squared(image))
 
 

@@ -44,7 +44,7 @@ def simulate(config: RadioSettings, _seeds: Seeds) -> xr.Dataset:
     dirty = imager.adjoint(vis.data) / vis.rows
     some = sorted({0, len(vis.antennas) // 3, 2 * len(vis.antennas) // 3, len(vis.antennas) - 1})
     x, y = np.meshgrid(grid.coordinates.astype(float), grid.coordinates.astype(float), indexing="ij")
-    gains = seen.gains.values(config.slots // 2, x.ravel(), y.ravel())[some].reshape(-1, *grid.shape)
+    gains = seen.gains.values(vis.slots[1].size // 2, x.ravel(), y.ravel())[some].reshape(-1, *grid.shape)
     u, v = (vis.uvw[:, :2] * (vis.frequency / LIGHT)[:, None]).T
     data = {
         "sky": (("x", "y"), seen.sky, {"units": "Jy"}),

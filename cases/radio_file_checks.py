@@ -54,11 +54,11 @@ def checks(config: RadioFileSettings, seeds: Seeds) -> Sequence[Check]:
 
 @cache
 def _fitted(kind: type[RadioFileSettings], text: str, seed: int) -> tuple[Measured, Any]:
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     config = kind.model_validate_json(text)
     seen = stand_in(config, seed)
-    return seen, iterate(solver_of(seen), config.max_steps).data
+    return seen, finished(solver_of(seen), config.max_steps).data
 
 
 def _gap(kind: type[RadioFileSettings], text: str, seed: int, name: str) -> float:

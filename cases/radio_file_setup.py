@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retrodict.cases.config import setting
 from retrodict.cases.radio_setup import ImagingSettings, RadioSettings, observed
-from retrodict.physics.errors import DataError, expected
+from retrodict.physics.errors import ConfigError, DataError, expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +29,7 @@ Complexes = NDArray[np.complex128]
 
 _ARCSEC = np.pi / (180 * 3600)
 _RADIO = (1e6, 1e13)  # Hz, as far as radio telescopes reach
+_FREE = 0.2  # spread of gains without direction, which many data determine
 _NEGLIGIBLE = 0.1  # rad: phases of the w-term that may be left out in silence
 
 
@@ -39,6 +40,7 @@ class RadioFileSettings(ImagingSettings):
     cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1)
+    reweightings: int = setting(1, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     known: str = setting("", "", "FITS image of the bright part of the sky, on the same pixels, where the solve begins")
     theta: float = setting(0.5, "", "fraction by which a pixel of it may change", ge=0, le=1)
     hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
@@ -122,7 +124,7 @@ class Measured:
 
         Gains of scans are those of the slots that were fitted; a scan without any is left out of what is held out.
         """
-        from retrodict.solvers.iterate import iterate
+        from retrodict.solvers.iterate import finished
         from retrodict.solvers.radio.self_calibration import self_calibrated
 
         scans = np.isin(self.vis.scan, self.vis.scan[~self.held])
@@ -130,7 +132,7 @@ class Measured:
         found = self_calibrated(steady[0], steady[0].vis.scan)
         out = {"gains of scans": _judged(steady, found.image, [found.predict(m, m.vis.scan) for m in steady])}
         for name, calibrate in (("gains without direction", True), ("no calibration", False)):
-            out[name] = self.imaged(iterate(solver_of(self, 1, calibrate=calibrate), self.config.max_steps).data, 1)
+            out[name] = self.imaged(finished(solver_of(self, 1, calibrate=calibrate), self.config.max_steps).data, 1)
         return out
 
 
@@ -187,12 +189,12 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     _ = found.known  # read, and refused, before any work
     idle = _without(found, ~found.held)
     if idle:
-        notes.append(f"no row to fit for {', '.join(idle)}: their gains stay at one")
+        notes.append(f"no row to fit for {', '.join(idle)}: nothing is said of their gains")
     return Measured(used, grid, config, tuple(notes))
 
 
 def _without(seen: Measured, which: NDArray[np.bool_]) -> list[str]:
-    """Receptors of antennas that observe at all but have no row among some."""
+    """Receptors of the table that have no row among some."""
     vis = seen.vis
     first, second = vis.receptors
     names = vis.receptor_names
@@ -222,6 +224,7 @@ def solver_of(seen: Measured, size: int | None = None, *, calibrate: bool = True
         train,
         held,
         threshold=config.threshold,
+        spread=_FREE if size == 1 else None,
         fixed=fixed,
         reweightings=config.reweightings,
         known=seen.known,
@@ -251,8 +254,16 @@ def simulated(config: RadioFileSettings, seed: int) -> RadioSettings:
 
 
 def stand_in(config: RadioFileSettings, seed: int) -> Measured:
-    """Return that observation after it was written as a MeasurementSet and read back; its pixels and sky are its own."""
-    return measured(written(config, seed), config.model_copy(update={"cell": 0.0, "known": ""}))
+    """Return that observation after it was written as a MeasurementSet and read back; its pixels and sky are its own.
+
+    Raises
+    ------
+    ConfigError
+        If a part of the sky is said to be known.
+    """
+    if config.known:
+        raise ConfigError(expected("known", config.known, "observations to go with it, by --data"))
+    return measured(written(config, seed), config.model_copy(update={"cell": 0.0}))
 
 
 def written(config: RadioFileSettings, seed: int) -> Visibilities:

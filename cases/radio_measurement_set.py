@@ -13,6 +13,7 @@ from retrodict.cases.radio_file_checks import checks
 from retrodict.cases.radio_file_figures import files, gain_figure, image_figure, residual_figure, share_figure
 from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, simulated, solver_of, stand_in
 from retrodict.cases.radio_uncertainty import uncertainty_figure
+from retrodict.physics.errors import ConfigError, expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,12 +40,24 @@ def simulate(config: RadioFileSettings, seeds: Seeds) -> xr.Dataset:
 
 
 def read(config: RadioMeasurementSet, data: Path) -> Visibilities:
-    """Return the visibilities of a file."""
+    """Return the visibilities of a file.
+
+    Raises
+    ------
+    ConfigError
+        If a part is chosen of a file that has no parts.
+    DataError
+        As the readers do.
+    """
     from retrodict.physics.radio.measurement_set import read_measurement_set
     from retrodict.physics.radio.uvfits import read_uvfits
 
     if data.is_file():
-        return read_uvfits(data)
+        for name in ("column", "field", "window"):
+            if getattr(config, name) != RadioMeasurementSet.model_fields[name].default:
+                wanted = "no such choice: a UVFITS file has one column, field and window"
+                raise ConfigError(expected(name, getattr(config, name), wanted))
+        return read_uvfits(data, feeds=config.feeds)
     return read_measurement_set(
         data,
         column=config.column,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,7 +60,7 @@ class RadioSettings(ImagingSettings):
     """Settings of a simulated observation and of its calibration and imaging."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
-    sky_file: str = setting("", "", "FITS image, square, to be the sky instead, brightest pixel 1 Jy, none negative")
+    sky_file: str = setting("", "", "FITS image that is the sky instead, brightest pixel 1 Jy; sky=points: by pixels")
     array: Literal["vla-a", "meerkat"] = setting("vla-a", "", "telescope")
     size: int = setting(128, "pixel", "side of the image", ge=32)
     slots: int = setting(60, "", "time slots", ge=10)
@@ -119,12 +120,26 @@ class Observation:
 
 
 def observed(config: RadioSettings) -> Observation:
-    """Return the observation of some settings; the last few are kept."""
-    return _observed(config.model_dump_json())
+    """Return the observation of some settings; the last few are kept.
+
+    Raises
+    ------
+    ConfigError
+        If too few slots are above the horizon to hold any out.
+    DataError
+        If the file of the sky is none.
+    """
+    return _observed(config.model_dump_json(), _digest(config))
 
 
-@cache
-def _observed(text: str) -> Observation:
+def _digest(config: RadioSettings) -> str:
+    """What is kept of an observation ends where the file of its sky changes."""
+    path = Path(config.sky_file)
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@lru_cache(4)
+def _observed(text: str, _digest: str) -> Observation:
     from retrodict.physics.radio.arrays import array, cell_for, observe
     from retrodict.physics.radio.simulation import simulate
     from retrodict.physics.radio.visibilities import Grid
@@ -136,6 +151,9 @@ def _observed(text: str) -> Observation:
     rows = observe(
         telescope, declination=declination, slots=config.slots, hours=(-config.hours, config.hours), frequency=1.4e9
     )
+    if (used := rows.slots[1].size) < config.hold_every:
+        got = f"{used} of {config.slots} slots above the horizon of {config.array}"
+        raise ConfigError(expected("slots", got, f"at least hold_every = {config.hold_every}, to hold one out"))
     grid = Grid(config.size, cell_for(rows), rows.centre)
     sky = _sky(config, seeds.stream("sky"))
     gains, coefficients = _gains(config, rows, grid, seeds.stream("gains"))
@@ -219,19 +237,19 @@ def solver_of(seen: Observation, method: str = "joint") -> JointSolver:
     )
 
 
-@cache
-def _compared(text: str) -> dict[str, Floats]:
-    from retrodict.solvers.iterate import iterate
+@lru_cache(4)
+def _compared(text: str, _digest: str) -> dict[str, Floats]:
+    from retrodict.solvers.iterate import finished
 
     config = RadioSettings.model_validate_json(text)
     seen = observed(config)
     names = [m for m in METHODS if m != "joint" and (m != "true gains" or seen.coefficients is not None)]
-    return {m: iterate(solver_of(seen, m), config.max_steps).data["image"].values for m in names}
+    return {m: finished(solver_of(seen, m), config.max_steps).data["image"].values for m in names}
 
 
 def compared(config: RadioSettings) -> dict[str, Floats]:
     """Return the images of all methods but the joint one, by name."""
-    return _compared(config.model_dump_json())
+    return _compared(config.model_dump_json(), _digest(config))
 
 
 def problem(config: RadioSettings, _seeds: Seeds, data: Path | None) -> Observation:

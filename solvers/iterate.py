@@ -22,7 +22,7 @@ from retrodict.solvers.result import Result
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["iterate"]
+__all__ = ["finished", "iterate"]
 
 S = TypeVar("S")
 
@@ -117,6 +117,40 @@ def iterate(
     timing = {"seconds": seconds, "seconds_per_step": seconds / max(step - first, 1)}
     data = solver.solution(state)
     return Result(data, history.dataset(), status or Status.MAX_STEPS, step, history.last(), timing)
+
+
+def finished(solver: Solver[S], max_steps: int) -> Result:
+    """Run a solver as a part of other work, which goes on with a solution or not at all.
+
+    Parameters
+    ----------
+    solver : Solver
+        What to run.
+    max_steps : int
+        Largest number of steps.
+
+    Returns
+    -------
+    Result
+        That of `iterate`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal stopped the solve.
+    SolverError
+        If it failed.
+
+    Examples
+    --------
+    See `retrodict.solvers.radio.self_calibration.self_calibrated`.
+    """
+    result = iterate(solver, max_steps)
+    if result.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if result.status not in (Status.CONVERGED, Status.MAX_STEPS):
+        raise SolverError(expected(solver.name, f"status {result.status}", "a solve that ends with a solution"))
+    return result
 
 
 class _History:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
-from retrodict.solvers.base import Metrics, Status
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.base import Metrics
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.misfit import Misfit
 
@@ -94,10 +94,7 @@ def pixel_spread(
     for draw in range(1, draws + 1):
         again = _drawn(train, image, gains, scale, rng)
         other = None if held is None else _drawn(held, image, gains, scale, rng)
-        found = iterate(replace(solver, model=again, held_out=other, truth=None), max_steps)
-        if found.status not in (Status.CONVERGED, Status.MAX_STEPS):
-            wanted = "fits that come to their end"
-            raise SolverError(expected(f"pixel_spread, draw {draw}", found.status.value, wanted))
+        found = finished(replace(solver, model=again, held_out=other, truth=None), max_steps)
         off = found.data["image"].values - image
         total, square = total + off, square + off**2
         if told is not None:

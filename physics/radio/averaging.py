@@ -64,11 +64,17 @@ def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(cell, vis.weight * values) / weight
 
+    # one baseline at one time has one uvw, whatever was flagged in its channels
+    _, pair = np.unique(np.stack([interval, low, high]), axis=1, return_inverse=True)
+    share = np.bincount(pair, vis.weight)
+    baseline = np.empty((weight.size, 3))
+    baseline[cell] = np.stack([np.bincount(pair, vis.weight * u) / share for u in uvw.T], axis=1)[pair]
+
     at = kept.astype(np.int64)
     of = np.zeros(weight.size, np.int64)
     of[cell] = vis.scan
     return Visibilities(
-        uvw=np.stack([mean(uvw[:, k]) for k in range(3)], axis=1),
+        uvw=baseline,
         frequency=kept[3],
         time=centre[at[0]],
         antenna1=at[1],

@@ -143,9 +143,14 @@ class Interferometer:
 
     def with_data(self, data: Complexes) -> Interferometer:
         """Return the measurement of the same rows with other data, shape (row,); what was tabulated is shared."""
+        return self.with_rows(self.vis.with_data(data))
+
+    def with_rows(self, vis: Visibilities) -> Interferometer:
+        """Return the measurement of the same baselines with other data and weights; what was tabulated is shared."""
         other = copy(self)
-        other.vis = self.vis.with_data(data)
-        other.__dict__.pop("target", None)
+        other.vis = vis
+        for name in ("target", "root"):
+            other.__dict__.pop(name, None)
         return other
 
     def total(self, act: Callable[[Interferometer], T]) -> T:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 __all__ = [
     "accumulate",
-    "cube_adjoint",
     "cubes",
     "degrid",
     "footprints",
@@ -63,27 +62,6 @@ def cubes(plane: Complexes, corner: Ints, wx: Floats, wy: Floats, extent: int, o
                 for b in range(width):
                     total += wy[m, b] * half[q, extent - 1 - r + b]
                 out[m, q, r] = total
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def cube_adjoint(coefficient: Complexes, corner: Ints, wx: Floats, wy: Floats, plane: Complexes) -> None:
-    """Add the adjoint of `cubes` to ``plane``: every entry of the cube spread over its footprint."""
-    rows, width = wx.shape
-    extent = coefficient.shape[1]
-    side = extent + width - 1
-    half = np.empty((extent, side), np.complex128)
-    for m in range(rows):
-        x0, y0 = corner[m, 0], corner[m, 1]
-        half[:] = 0
-        for q in range(extent):
-            for r in range(extent):
-                for b in range(width):
-                    half[q, extent - 1 - r + b] += wy[m, b] * coefficient[m, q, r]
-        for q in range(extent):
-            for a in range(width):
-                w = wx[m, a]
-                for b in range(side):
-                    plane[x0 + extent - 1 - q + a, y0 + b] += w * half[q, b]
 
 
 @njit(cache=True, nogil=True, fastmath=True)

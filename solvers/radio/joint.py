@@ -263,21 +263,25 @@ class JointSolver:
         return ImageBlock(misfit, prox, self.cycle).descend(image, self.steps, dual)
 
     def _calibrated(self, state: JointState) -> tuple[Complexes, Floats, float, Floats]:
-        kernels, group, exact = self.model.kernels, self._groups, self.theta == 0 and self._known.any()
+        kernels, group = self.model.kernels, self._groups
         unit = kernels.unit()
         shut = self._shut(state.outer)
         wide = self.prior(np.where(shut, _SHUT, state.spread))
         prior = wide if self.spread is not None else replace(wide, precision=wide.precision / _TIGHTER**2)
         found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior, precision=wide.precision)
-        # a sky that is known exactly, in part, says itself what the screen is that all receptors share
-        gains, screen = (found.gains, 1.0) if exact else regauged(kernels, self.model.grid, found.gains)
+        gains, screen = regauged(kernels, self.model.grid, found.gains)
+        ahead = state.ahead * screen
+        # a part of the sky that is known says itself what the screen is that all receptors share: what its bounds do
+        # not let the image take stays with the gains
+        if _norm(np.clip(ahead, *self.bounds) - ahead) > 1e-12 * _norm(ahead):
+            gains, ahead = found.gains, state.ahead
         spread = state.spread
         if self.spread is None:
             # what the data leave open counts as spread too: without it, gains and their prior shrink each other away
             square = (0.5 * np.abs(gains - unit) ** 2 + found.variance).mean(axis=0)
             learned = np.sqrt(np.bincount(group.ravel(), square.ravel()) / np.bincount(group.ravel()))
             spread = np.where(shut, spread, np.clip(learned, _SHUT, _YIELD * spread))
-        return gains, np.clip(state.ahead * screen, *self.bounds), (found.after - found.before) / found.before, spread
+        return gains, np.clip(ahead, *self.bounds), (found.after - found.before) / found.before, spread
 
     def prior(self, spread: Floats) -> Prior:
         """Return the prior of the gains for the standard deviations of a term and a ring, shape (group,)."""
@@ -368,10 +372,6 @@ class JointSolver:
     def unpack(self, arrays: Mapping[str, Array]) -> JointState:
         """Inverse of `pack`."""
         return unpacked(JointState, arrays)
-
-    def with_fixed(self, gains: Complexes) -> JointSolver:
-        """Return the solver that images with these gains held."""
-        return replace(self, fixed=gains)
 
 
 def _norm(a: NDArray[np.generic]) -> float:

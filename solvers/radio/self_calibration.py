@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
-from retrodict.physics.radio.visibilities import Visibilities
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.stefcal import Calibration, stefcal
 
@@ -87,7 +86,7 @@ def self_calibrated(
 
     Examples
     --------
-    >>> from retrodict.physics.radio.visibilities import Grid
+    >>> from retrodict.physics.radio.visibilities import Grid, Visibilities
     >>> rng = np.random.default_rng(0)
     >>> a, b = np.triu_indices(5, 1)
     >>> uvw = np.append(rng.uniform(-60, 60, (10, 2)), np.zeros((10, 1)), axis=1)
@@ -101,16 +100,14 @@ def self_calibrated(
         got = f"S = {model.kernels.size}, {cycles} and {phase_cycles} cycles, {steps} steps"
         raise SolverError(expected("self_calibrated", got, "S = 1, at least one cycle and one step"))
     vis = model.vis
-    image = _image(model, vis, steps)
+    image = _image(model, steps)
     for cycle in range(cycles):
         ideal = model.imager(model.kernels.unit()).apply(image)
         found = stefcal(vis, ideal, interval, phase_only=cycle < phase_cycles)
-        image = _image(model, found.corrected(vis, interval), steps)
+        image = _image(model.with_rows(found.corrected(vis, interval)), steps)
     return SelfCalibrated(image, found)
 
 
-def _image(model: Interferometer, vis: Visibilities, steps: int) -> Floats:
+def _image(model: Interferometer, steps: int) -> Floats:
     """Image of data as they are."""
-    precision = "single" if model.dtype == np.complex64 else "double"
-    plain = Interferometer(vis, model.grid, precision=precision)
-    return np.asarray(iterate(JointSolver(plain, fixed=plain.kernels.unit()), steps).data["image"].values)
+    return np.asarray(finished(JointSolver(model, fixed=model.kernels.unit()), steps).data["image"].values)

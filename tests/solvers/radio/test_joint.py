@@ -107,6 +107,15 @@ def test_a_bright_part_that_is_known_stays_within_its_bounds(small):
         joint(small, known=-bright)
 
 
+def test_bounds_of_a_known_part_do_not_swallow_a_gain_that_all_share(small):
+    model = small.model
+    louder = model.with_data(1.08**2 * model.vis.data)
+    scene = replace(small, model=louder)
+    found = iterate(joint(scene, known=small.sky, theta=0.02), 60)
+    assert found.status is Status.CONVERGED
+    assert found.history["chi2"].values[-1] < 1.5  # it was 25 when the image was to take the gain and could not
+
+
 def test_rings_of_coefficients_are_freed_one_after_the_other(small):
     solver = joint(small, graduated=4)
     state = solver.init()

@@ -149,7 +149,7 @@ def finished(solver: Solver[S], max_steps: int) -> Result:
     if result.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     if result.status not in (Status.CONVERGED, Status.MAX_STEPS):
-        raise SolverError(expected(solver.name, f"status {result.status}", "a solve that ends with a solution"))
+        raise SolverError(expected(solver.name, f"status {result.status.value}", "a solve that ends with a solution"))
     return result
 
 

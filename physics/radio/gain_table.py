@@ -80,6 +80,7 @@ def write_gains(
     True
     """
     import xarray as xr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
 
     path = Path(path)
     values = kernels.check(gains)
@@ -105,7 +106,8 @@ def write_gains(
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        data.to_zarr(beside / "new", consolidated=False)
+        checked = {"compressors": (ZstdCodec(), Crc32cCodec())}
+        data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding={"re": checked, "im": checked})
         if path.exists():
             path.rename(beside / "old")
         (beside / "new").rename(path)
@@ -137,7 +139,7 @@ def read_gains(path: str | Path) -> GainTable:
             gains = data["re"].values + 1j * data["im"].values
             kernels = Kernels(gains.shape[2], int(data.attrs["padded"]), basis, gains.shape[0])
             return GainTable(kernels, kernels.check(gains), tuple(data.attrs["receptors"]))
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
         raise DataError(expected(str(path), repr(error), "a whole gain table")) from error
 
 

@@ -78,6 +78,9 @@ def read_uvfits(path: Path | str, *, feeds: str = "stokes-i") -> Visibilities:
     with _opened(Path(path)) as tables:
         groups, where = tables[0], str(path)
         first, second = _antennas(groups, where)
+        for chosen in ("SOURCE", "FREQSEL"):
+            if chosen in _names(groups) and np.unique(_parameter(groups, chosen, where)).size > 1:
+                raise DataError(expected(f"{where}: {chosen}", "several of them", "a file of one, split from this"))
         names, positions, numbers = _stations(tables, where)
         cells = _cells(tables, where)
         cells = _stokes_i(cells, where) if feeds == "stokes-i" else _hands(cells, where)

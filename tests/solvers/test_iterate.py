@@ -1,10 +1,13 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from retrodict.physics.errors import CheckpointError, SolverError
 from retrodict.solvers.base import Status
 from retrodict.solvers.checkpoint import CheckpointStore
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.iterate import finished, iterate
 
 
 def test_history_holds_every_step_and_best_the_last(halve):
@@ -122,3 +125,20 @@ def test_metrics_must_keep_their_names(halve):
     solver.step = lambda s: (step(s)[0], {"size": 1.0, "step": 1.0})
     with pytest.raises(SolverError, match="'step'"):
         iterate(solver, 5)
+
+
+def test_a_part_of_other_work_ends_with_a_solution_or_not_at_all(halve, monkeypatch):
+    assert finished(halve(below=0.1), 10).status is Status.CONVERGED
+    assert finished(halve(), 3).status is Status.MAX_STEPS
+    with pytest.raises(SolverError, match="status non-finite"):
+        finished(halve(fault={2: np.nan}), 10)
+    stopped = halve()
+    step = type(stopped).step
+
+    def interrupted(self, state):
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(self, state)
+
+    monkeypatch.setattr(type(stopped), "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        finished(stopped, 10)

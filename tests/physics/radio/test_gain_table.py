@@ -47,6 +47,20 @@ def test_a_table_gives_way_only_where_it_may(tmp_path):
         write_gains(tmp_path / "notes", kernels, gains, NAMES, overwrite=True)
 
 
+def test_a_flipped_bit_in_the_numbers_is_found(tmp_path):
+    path = tmp_path / "gains.zarr"
+    kernels, gains = drawn(BASES[1])
+    write_gains(path, kernels, gains, NAMES)
+    (chunk,) = (p for p in (path / "re" / "c").rglob("*") if p.is_file())
+    whole, rng = chunk.read_bytes(), np.random.default_rng(0)
+    for bit in rng.integers(8 * len(whole), size=30):
+        hurt = bytearray(whole)
+        hurt[bit // 8] ^= 1 << (bit % 8)
+        chunk.write_bytes(hurt)
+        with pytest.raises(DataError, match=r"gains\.zarr"):
+            read_gains(path)
+
+
 def test_what_is_no_table_is_refused(tmp_path):
     kernels, gains = drawn(BASES[1])
     with pytest.raises(DataError, match="no gain table"):

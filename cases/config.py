@@ -8,9 +8,9 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from retrodict.physics.errors import ConfigError, expected
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CaseConfig",
+    "FileName",
     "HostConfig",
     "Settings",
     "config_hash",
@@ -67,6 +68,14 @@ def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any
     return Field(default, description=help, json_schema_extra={"units": units}, **limits)
 
 
+def _absolute(value: str) -> str:
+    return str(Path(value).absolute()) if value else ""
+
+
+FileName = Annotated[str, AfterValidator(_absolute)]
+"""Type of a setting that names a file; empty for none. A run that is resumed elsewhere finds it, or says it changed."""
+
+
 class CaseConfig(Settings):
     """Settings that every case has; a case adds its own in a subclass and may change these defaults.
 
@@ -80,6 +89,11 @@ class CaseConfig(Settings):
     device: str = setting("cpu", "", "where torch computes: cpu, cuda or cuda:N")
     max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1)
     checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1)
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that settings name, by setting."""
+        named = [n for n, f in type(self).model_fields.items() if AfterValidator(_absolute) in f.metadata]
+        return {n: Path(getattr(self, n)) for n in named if getattr(self, n)}
 
     @field_validator("device")
     @classmethod

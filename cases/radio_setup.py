@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from retrodict.cases.config import HostConfig, setting
+from retrodict.cases.config import FileName, HostConfig, setting
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.seeds import Seeds
 
@@ -60,7 +60,7 @@ class RadioSettings(ImagingSettings):
     """Settings of a simulated observation and of its calibration and imaging."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
-    sky_file: str = setting("", "", "FITS image that is the sky instead, brightest pixel 1 Jy; sky=points: by pixels")
+    sky_file: FileName = setting("", "", "FITS image that is the sky instead, its brightest pixel 1 Jy")
     array: Literal["vla-a", "meerkat"] = setting("vla-a", "", "telescope")
     size: int = setting(128, "pixel", "side of the image", ge=32)
     slots: int = setting(60, "", "time slots", ge=10)

@@ -78,6 +78,20 @@ class RunFolder:
             raise DataError(expected(f"data {data['name']}", got, "the file that the run was started with"))
         return path
 
+    def check_files(self) -> None:
+        """Verify the files that the settings name.
+
+        Raises
+        ------
+        DataError
+            If one is gone or has changed.
+        """
+        for name, told in self.provenance.get("inputs", {}).items():
+            path = Path(told["path"])
+            if not path.exists() or fingerprint(path) != told["sha256"]:
+                got = "a changed file" if path.exists() else "no file"
+                raise DataError(expected(f"{name} {path}", got, "the file that the run was started with"))
+
     def restart(self) -> None:
         """Record that a verb works in the folder again; if it is killed, nothing that it rewrote is held against it."""
         self.provenance |= {"status": "running", "message": ""}
@@ -169,6 +183,7 @@ def create(
             "ended": None,
             "seconds": None,
             "data": None,
+            "inputs": {n: {"path": str(p), "sha256": fingerprint(p)} for n, p in config.files().items() if p.exists()},
             **environment(),
         }
         if data is not None:

@@ -1,6 +1,8 @@
 """Radio cases on files: formats that lead to the same fit, wrong files, and what the data lack is told."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from retrodict.cases import radio_3c391
 from retrodict.cases.radio_file_setup import RadioFileSettings, measured, solver_of
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
 from retrodict.cases.radio_setup import RadioSettings, observed
-from retrodict.cases.verbs import fit
+from retrodict.cases.record import RunFolder
+from retrodict.cases.verbs import fit, run
 from retrodict.physics.errors import ConfigError, DataError
 from retrodict.physics.radio.arrays import array, cell_for, observe
 from retrodict.physics.radio.fits_image import read_image, write_image
@@ -123,6 +126,22 @@ def test_wrong_observations_are_refused_before_any_work(vis, tmp_path):
         problem(RadioMeasurementSet(column="CORRECTED_DATA"), SEEDS, tmp_path / "a.ms")
     with pytest.raises(ConfigError, match="window"):
         problem(RadioMeasurementSet(window=3), SEEDS, tmp_path / "a.ms")
+
+
+def test_a_file_that_a_setting_names_is_verified_on_resume(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_image("sky.fits", np.eye(64), Grid(64, 1e-5))
+    small = {"size": 32, "slots": 10, "support": 1, "terms": 1, "sky_file": "sky.fits"}
+    run("radio-extended", settings=small, out=Path("r"))
+    folder = RunFolder(Path("r"), json.loads(Path("r/provenance.json").read_text()))
+    monkeypatch.chdir("/")  # names are not of the folder that the run was started in
+    folder.check_files()
+    write_image(tmp_path / "sky.fits", 2 * np.eye(64), Grid(64, 1e-5), overwrite=True)
+    with pytest.raises(DataError, match=r"sky_file .* a changed file"):
+        folder.check_files()
+    (tmp_path / "sky.fits").unlink()
+    with pytest.raises(DataError, match="no file"):
+        folder.check_files()
 
 
 def test_a_known_part_is_held_within_its_bounds_and_must_lie_on_the_same_pixels(vis, tmp_path):

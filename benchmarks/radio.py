@@ -137,7 +137,7 @@ def calibration(_rounds: int) -> None:
         print(f"  {name:20s} " + "  ".join(line))
 
 
-def methods(skies: Path | None, seeds: int) -> None:
+def methods(skies: Path | None, seeds: int, names: str) -> None:
     """Print signal to noise of the image by all methods."""
     makers: dict[str, Callable[[int], Observation]] = {
         name: lambda seed, name=name: observed(RadioSettings(sky=name, seed=seed))
@@ -145,11 +145,13 @@ def methods(skies: Path | None, seeds: int) -> None:
     }
     if skies is not None:
         makers |= {n: lambda s, f=f: observed(RadioSettings(sky_file=str(skies / f), seed=s)) for n, f in SKIES.items()}
+    makers = {n: make for n, make in makers.items() if not names or n in names.split(",")}
     print(f"methods: VLA-A, 60 slots, S = 5, P = 3, 5 %, 40 dB, {seeds} seeds: dB (seconds)")
     for sky, make in makers.items():
         found: dict[str, list[float]] = {m: [] for m in METHODS}
         spent: dict[str, list[float]] = {m: [] for m in METHODS}
         shared: list[float] = []
+        screens: list[float] = []
         for seed in range(seeds):
             seen = make(seed)
             for method in METHODS:
@@ -161,13 +163,15 @@ def methods(skies: Path | None, seeds: int) -> None:
                 if method == "joint":
                     _, screen = regauged(seen.model().kernels, seen.grid, seen.coefficients)
                     shared.append(signal_to_noise(image, seen.sky * screen))
+                    screens.append(signal_to_noise(seen.sky * screen, seen.sky))
         text = [
             f"{m} {np.median(v):.1f} [{min(v):.1f}, {max(v):.1f}] ({np.median(spent[m]):.0f})" for m, v in found.items()
         ]
         gap = np.array(found["true gains"]) - np.array(shared)
+        limit = f"that screen itself {np.median(screens):.1f} [{min(screens):.1f}, {max(screens):.1f}]"
         print(f"  {sky:8s} " + "  ".join(text))
         behind = f"behind true gains by {np.median(gap):.1f} [{gap.min():.1f}, {gap.max():.1f}]"
-        print(f"           joint up to the common screen {np.median(shared):.1f}, {behind}")
+        print(f"           joint up to the common screen {np.median(shared):.1f}, {behind}; {limit}", flush=True)
 
 
 def chunks(million: float) -> None:
@@ -227,11 +231,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--skies", type=Path)
+    parser.add_argument("--names", default="", help="skies of the methods, by default all")
     parser.add_argument("--million", type=float, default=20.0)
     given = parser.parse_args()
     for section in given.sections.split(","):
         if section == "methods":
-            methods(given.skies, given.seeds)
+            methods(given.skies, given.seeds, given.names)
         elif section == "chunks":
             chunks(given.million)
         else:

@@ -16,8 +16,6 @@ __all__ = ["ImageBlock", "ImageStep", "bounds"]
 
 Floats = NDArray[np.float64]
 
-_HALVINGS = 8
-
 
 class ImageStep(NamedTuple):
     """Result of some steps on the image.
@@ -61,7 +59,7 @@ class ImageBlock:
     cycle: MinorCycle
 
     def descend(self, image: Floats, steps: int, dual: Dual | None) -> ImageStep:
-        """Take a minor cycle, and of the way it goes as much as descends.
+        """Take a minor cycle, and of the way it goes as much as descends most.
 
         Parameters
         ----------
@@ -73,16 +71,22 @@ class ImageBlock:
             Of an earlier call.
         """
         value, gradient = self.misfit(image)
-        before = value + self.prox.penalty(image)
+        start = self.prox.penalty(image)
         found = self.cycle.descend(image, gradient, self.prox, steps, dual)
-        length = 1.0
-        for _ in range(_HALVINGS):
-            new = found.x if length == 1 else image + length * (found.x - image)
-            after = self.misfit(new)[0] + self.prox.penalty(new)
-            if after <= before:
-                return ImageStep(new, found.dual, before, after)
-            length *= 0.5
-        return ImageStep(image, dual, before, before)
+        way, far = found.x - image, self.misfit.value(found.x)
+        # the misfit is a parabola, the penalty convex: between its ends at most what a straight line has
+        slope, end = float(np.vdot(gradient, way)), self.prox.penalty(found.x)
+        length = _lowest(slope + end - start, far - value - slope)
+        new = found.x if length == 1 else image + length * way
+        after = far + end if length == 1 else self.misfit.value(new) + self.prox.penalty(new)
+        if after <= value + start:
+            return ImageStep(new, found.dual, value + start, after)
+        return ImageStep(image, dual, value + start, value + start)
+
+
+def _lowest(slope: float, curvature: float) -> float:
+    """Where in ``[0, 1]`` the parabola ``slope t + curvature t^2`` is lowest."""
+    return min(1.0, max(0.0, -0.5 * slope / curvature)) if curvature > 0 else 1.0
 
 
 def bounds(known: Floats, theta: float) -> tuple[Floats, Floats]:

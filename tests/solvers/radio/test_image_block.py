@@ -71,6 +71,20 @@ def test_steps_descend_where_the_beam_says_too_little(small):
         assert bad.after < bad.before
 
 
+def test_a_cycle_that_goes_twice_as_far_as_it_should_ends_half_way(small):
+    """A whole step still descends a little; taken again and again it would turn back and forth."""
+    misfit = Misfit(small.model, small.gains)
+    dictionary, beam = Dictionary(small.model.grid.shape), small.model.beam()
+    prox = SparseProx(dictionary, noise_levels(beam, dictionary))
+    start, cycle = np.zeros(small.model.grid.shape), MinorCycle(beam / 1.7)
+    found = ImageBlock(misfit, prox, cycle).descend(start, 60, None)
+    whole = cycle.descend(start, misfit(start)[1], prox, 60).x
+    values = [misfit.value(t * whole) + prox.penalty(t * whole) for t in (0.3, 0.45, 0.6, 1.0)]
+    assert values[-1] < found.before
+    assert found.after < 0.3 * values[-1]
+    assert found.after <= 1.02 * min(values)
+
+
 def test_a_beam_without_weight_is_refused():
     with pytest.raises(SolverError, match="curvature"):
         MinorCycle(np.zeros((8, 8)))

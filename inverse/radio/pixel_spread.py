@@ -76,7 +76,7 @@ def pixel_spread(
     ...                    2 + 0.2 * rng.standard_normal((400, 2)) @ [1, 1j], np.full(400, 25.0), np.zeros(400, bool))
     >>> model = Interferometer(vis, Grid(16, 2e-3))
     >>> solver = JointSolver(model, fixed=model.kernels.unit(), bases=("dirac",))
-    >>> found = pixel_spread(solver, iterate(solver, 20).data, 30, rng)
+    >>> found = pixel_spread(solver, finished(solver, 20).data, 30, rng)
     >>> bool(0.005 < found["image_std"].values[8, 8] < 0.015)  # 0.2 / sqrt(400)
     True
     """

@@ -270,10 +270,11 @@ class JointSolver:
         prior = wide if self.spread is not None else replace(wide, precision=wide.precision / _TIGHTER**2)
         found = GainNewton(self.model).step(state.ahead, state.gains_ahead, prior, precision=wide.precision)
         gains, screen = regauged(kernels, self.model.grid, found.gains)
-        ahead = state.ahead * screen
+        moved = state.ahead * screen
+        ahead = np.clip(moved, *self.bounds)
         # a part of the sky that is known says itself what the screen is that all receptors share: what its bounds do
         # not let the image take stays with the gains
-        if _norm(np.clip(ahead, *self.bounds) - ahead) > 1e-12 * _norm(ahead):
+        if _norm(ahead - moved) > 1e-12 * _norm(moved):
             gains, ahead = found.gains, state.ahead
         spread = state.spread
         if self.spread is None:
@@ -281,7 +282,7 @@ class JointSolver:
             square = (0.5 * np.abs(gains - unit) ** 2 + found.variance).mean(axis=0)
             learned = np.sqrt(np.bincount(group.ravel(), square.ravel()) / np.bincount(group.ravel()))
             spread = np.where(shut, spread, np.clip(learned, _SHUT, _YIELD * spread))
-        return gains, np.clip(ahead, *self.bounds), (found.after - found.before) / found.before, spread
+        return gains, ahead, (found.after - found.before) / found.before, spread
 
     def prior(self, spread: Floats) -> Prior:
         """Return the prior of the gains for the standard deviations of a term and a ring, shape (group,)."""

@@ -67,10 +67,9 @@ def test_momentum_saves_steps_and_restarts_save_more():
 
 def test_every_plain_step_descends_below_twice_the_inverse_constant():
     f = Quadratic()
-    found = forward_backward(f, sparse, np.ones(30), f.largest, 200)
-    # whether the last bit still moves after two hundred steps is the processor's affair
-    assert found.status in (Status.MAX_STEPS, Status.CONVERGED)
-    assert len(found.values) == found.steps > 50
+    found = forward_backward(f, sparse, np.ones(30), f.largest, 100)  # after 139 no bit moves any more on some
+    assert found.status is Status.MAX_STEPS
+    assert len(found.values) == found.steps == 100
     assert np.all(found.values[1:] <= found.values[:-1] * (1 + 1e-12))
 
 

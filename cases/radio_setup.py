@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -134,8 +133,10 @@ def observed(config: RadioSettings) -> Observation:
 
 def _digest(config: RadioSettings) -> str:
     """What is kept of an observation ends where the file of its sky changes."""
+    from retrodict.cases.record import fingerprint
+
     path = Path(config.sky_file)
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return fingerprint(path) if path.is_file() else ""
 
 
 @lru_cache(4)

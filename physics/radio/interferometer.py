@@ -27,6 +27,7 @@ from retrodict.physics.spaces import Space, Tree, Var
 __all__ = ["GridImager", "Imager", "Interferometer", "exact_cube"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Complexes = NDArray[np.complex128]
 T = TypeVar("T")
 
@@ -170,6 +171,7 @@ class Interferometer:
     def whitened(self, gains: Complexes) -> Imager:
         """Return `imager` times the roots of the weights; the last one is kept."""
         if self._last is None or not np.array_equal(self._last[0], gains):
+            self._last = None  # its rows make room for the new ones
             self._last = (gains, self.imager(gains, self.root))
         return self._last[1]
 
@@ -211,31 +213,37 @@ class Interferometer:
         )
         return out
 
-    def pairs(self, gains: Complexes, second: Complexes | None = None) -> tuple[Complexes, Complexes]:
-        """Return the kernels of the two receptors of every row, shape (row, S, S) each.
-
-        Those of the second receptor come from ``second`` where it is given.
-        """
+    def _kernels(self, gains: Complexes, second: Complexes | None) -> tuple[Complexes, Complexes, Ints, Ints, Ints]:
+        """Kernels of all slots, those of second receptors apart, and receptors and slot of every row."""
         at = self.kernels.at(gains, self.times)
         other = at if second is None else self.kernels.at(second, self.times)
-        return at[self.slot, self.first], other[self.slot, self.second]
+        return at, other, self.first, self.second, self.slot
 
     def responses(
         self, cube: Complexes, gains: Complexes, second: Complexes | None = None
     ) -> tuple[Complexes, Complexes]:
-        """Return ``h1`` and ``h2``, shape (row, S, S): ``V = sum d1 h1`` and ``conj(V) = sum d2 h2``."""
+        """Return ``h1`` and ``h2``, shape (row, S, S): ``V = sum d1 h1`` and ``conj(V) = sum d2 h2``.
+
+        The kernels ``d2`` of the second receptor of every row come from ``second`` where it is given.
+        """
         from retrodict.physics.radio.kernels import responses
 
-        d1, d2 = self.pairs(gains, second)
-        h1, h2 = np.empty_like(d1), np.empty_like(d2)
-        responses(cube, d1, d2, h1, h2)
+        shape = (self.rows, self.kernels.size, self.kernels.size)
+        h1, h2 = np.empty(shape, np.complex128), np.empty(shape, np.complex128)
+        responses(cube, *self._kernels(gains, second), h1, h2)
         return h1, h2
+
+    def seen(self, cube: Complexes, gains: Complexes, second: Complexes | None = None) -> Complexes:
+        """Return the visibilities of a sky through gains from its cube, shape (row,); ``second`` as in `responses`."""
+        from retrodict.physics.radio.kernels import bilinear
+
+        out = np.empty(self.rows, np.complex128)
+        bilinear(cube, *self._kernels(gains, second), out)
+        return out
 
     def predict(self, image: NDArray[np.floating], gains: Complexes) -> Complexes:
         """Return the visibilities of a sky seen through gains, shape (row,)."""
-        cube = self.cube(image)
-        first, _ = self.pairs(gains)
-        return np.asarray(np.einsum("mij,mij->m", first, self.responses(cube, gains)[0]))
+        return self.seen(self.cube(image), gains)
 
     def imager(self, gains: Complexes, scale: Floats | None = None, second: Complexes | None = None) -> Imager:
         """Return the linear map of the image with gains held.
@@ -258,10 +266,9 @@ class Interferometer:
         """
         from retrodict.physics.radio.kernels import footprints
 
-        d1, d2 = self.pairs(gains, second)
         rows = np.empty((self.vis.rows, self.fourier.side, self.fourier.side), self.dtype)
         scale = np.ones(self.vis.rows) if scale is None else scale
-        footprints(d1, d2, self.fourier.wx, self.fourier.wy, scale, rows)
+        footprints(*self._kernels(gains, second), self.fourier.wx, self.fourier.wy, scale, rows)
         return GridImager(self.fourier, rows)
 
     def apply(self, params: Tree) -> Tree:
@@ -270,25 +277,29 @@ class Interferometer:
 
     def linearize(self, params: Tree) -> tuple[Tree, Operator]:
         """Return the visibilities and the derivative with respect to image and gains."""
+        from retrodict.physics.radio.kernels import gather, scatter
+
         image, gains = params["image"], self.kernels.check(params["gains"])
-        first, _ = self.pairs(gains)
-        h1, h2 = self.responses(self.cube(image), gains)
+        cube = self.cube(image)
+        h1, h2 = (h.reshape(self.rows, -1) for h in self.responses(cube, gains))
         imager = self.imager(gains)
         basis = self.kernels.basis.at(self.times)
+        receptors, size = self.kernels.receptors, self.kernels.size
 
         def forward(delta: Tree) -> Tree:
-            d1, d2 = self.pairs(np.asarray(delta["gains"], np.complex128))
-            turned = np.einsum("mij,mij->m", h1, d1) + np.einsum("mij,mij->m", h2, d2).conj()
+            at = self.kernels.at(np.asarray(delta["gains"], np.complex128), self.times)
+            turned = np.empty(self.rows, np.complex128)
+            gather(h1, h2, self.first, self.second, self.slot, at.reshape(len(at), receptors, -1), turned)
             return {"visibility": imager.apply(delta["image"]) + turned}
 
         def transpose(weight: Tree) -> Tree:
-            v = weight["visibility"]
-            at = np.zeros((self.times.size, self.kernels.receptors, *first.shape[1:]), np.complex128)
-            np.add.at(at, (self.slot, self.first), h1.conj() * v[:, None, None])
-            np.add.at(at, (self.slot, self.second), h2.conj() * v.conj()[:, None, None])
-            return {"image": imager.adjoint(v), "gains": np.einsum("tp,trij->rpij", basis.conj(), at, optimize=True)}
+            v = np.asarray(weight["visibility"], np.complex128)
+            at = np.zeros((self.times.size, receptors, size**2), np.complex128)
+            scatter(h1, h2, self.first, self.second, self.slot, v, at)
+            turned = np.einsum("tp,trij->rpij", basis.conj(), at.reshape(-1, receptors, size, size), optimize=True)
+            return {"image": imager.adjoint(v), "gains": turned}
 
-        value = {"visibility": np.einsum("mij,mij->m", first, h1)}
+        value = {"visibility": self.seen(cube, gains)}
         return value, Operator(self.domain, self.range, forward, transpose)
 
     def block(self, name: str, params: Tree) -> Operator:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "accumulate",
+    "bilinear",
     "cubes",
     "degrid",
     "footprints",
@@ -65,42 +66,89 @@ def cubes(plane: Complexes, corner: Ints, wx: Floats, wy: Floats, extent: int, o
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def responses(cube: Complexes, first: Complexes, second: Complexes, h1: Complexes, h2: Complexes) -> None:
-    """Compute what multiplies the gains of either antenna: ``V = sum first h1``, ``conj(V) = sum second h2``.
+def responses(
+    cube: Complexes,
+    own: Complexes,
+    other: Complexes,
+    first: Ints,
+    second: Ints,
+    slot: Ints,
+    h1: Complexes,
+    h2: Complexes,
+) -> None:
+    """Compute what multiplies the gains of either antenna: ``V = sum d1 h1``, ``conj(V) = sum d2 h2``.
 
     Parameters
     ----------
     cube : ndarray of complex, shape (row, 4R + 1, 4R + 1)
         Visibility cube.
-    first, second : ndarray of complex, shape (row, S, S)
-        Gain kernels of the two receptors.
+    own, other : ndarray of complex, shape (slot, receptor, S, S)
+        Gain kernels, of which ``d1`` and ``d2`` are taken.
+    first, second, slot : ndarray of int, shape (row,)
+        Receptors and time slot.
     h1, h2 : ndarray of complex, shape (row, S, S)
         Receive the responses.
     """
-    rows, size = first.shape[0], first.shape[1]
-    for m in range(rows):
+    size = own.shape[2]
+    for m in range(first.size):
+        d1, d2, c = own[slot[m], first[m]], other[slot[m], second[m]], cube[m]
         for i in range(size):
             for j in range(size):
                 one = 0j
                 two = 0j
                 for k in range(size):
                     for n in range(size):
-                        one += np.conj(second[m, k, n]) * cube[m, i - k + size - 1, j - n + size - 1]
-                        two += first[m, k, n] * cube[m, k - i + size - 1, n - j + size - 1]
+                        one += np.conj(d2[k, n]) * c[i - k + size - 1, j - n + size - 1]
+                        two += d1[k, n] * c[k - i + size - 1, n - j + size - 1]
                 h1[m, i, j] = one
                 h2[m, i, j] = np.conj(two)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def bilinear(
+    cube: Complexes, own: Complexes, other: Complexes, first: Ints, second: Ints, slot: Ints, out: Complexes
+) -> None:
+    """Compute visibilities from the cube, ``V = sum d1 conj(d2) c``.
+
+    Parameters
+    ----------
+    cube, own, other, first, second, slot
+        As in `responses`.
+    out : ndarray of complex, shape (row,)
+        Receives the visibilities.
+    """
+    size = own.shape[2]
+    for m in range(first.size):
+        d1, d2, c = own[slot[m], first[m]], other[slot[m], second[m]], cube[m]
+        total = 0j
+        for i in range(size):
+            for j in range(size):
+                one = 0j
+                for k in range(size):
+                    for n in range(size):
+                        one += np.conj(d2[k, n]) * c[i - k + size - 1, j - n + size - 1]
+                total += d1[i, j] * one
+        out[m] = total
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def footprints(
-    first: Complexes, second: Complexes, wx: Floats, wy: Floats, scale: Floats, out: NDArray[np.complexfloating]
+    own: Complexes,
+    other: Complexes,
+    first: Ints,
+    second: Ints,
+    slot: Ints,
+    wx: Floats,
+    wy: Floats,
+    scale: Floats,
+    out: NDArray[np.complexfloating],
 ) -> None:
     """Compute the rows of the sparse degridding matrix: products of gain kernels spread by the gridding kernel.
 
     Parameters
     ----------
-    first, second : ndarray of complex, shape (row, S, S)
-        Gain kernels of the two receptors.
+    own, other, first, second, slot
+        As in `responses`.
     wx, wy : ndarray, shape (row, J)
         Gridding weights.
     scale : ndarray, shape (row,)
@@ -108,21 +156,22 @@ def footprints(
     out : ndarray of complex, shape (row, 4R + J, 4R + J)
         Receives the rows.
     """
-    rows, size = first.shape[0], first.shape[1]
-    width = wx.shape[1]
+    rows, width = wx.shape
+    size = own.shape[2]
     extent = 2 * size - 1
     side = extent + width - 1
     product = np.empty((extent, extent), np.complex128)
     half = np.empty((extent, side), np.complex128)
     full = np.empty((side, side), np.complex128)
     for m in range(rows):
+        d1, d2 = own[slot[m], first[m]], other[slot[m], second[m]]
         product[:] = 0
         for i in range(size):
             for j in range(size):
-                d = first[m, i, j] * scale[m]
+                d = d1[i, j] * scale[m]
                 for k in range(size):
                     for n in range(size):
-                        product[i - k + size - 1, j - n + size - 1] += d * np.conj(second[m, k, n])
+                        product[i - k + size - 1, j - n + size - 1] += d * np.conj(d2[k, n])
         half[:] = 0
         for q in range(extent):
             for r in range(extent):

@@ -159,6 +159,5 @@ class WideField(Interferometer):
 
     def imager(self, gains: Complexes, scale: Floats | None = None, second: Complexes | None = None) -> WideImager:
         """Return the linear map of the image with gains held, as `Interferometer.imager` does."""
-        first, other = self.pairs(gains, second)
-        factor = (first * other.conj())[:, 0, 0]
+        factor = self.seen(np.ones((self.rows, 1, 1), np.complex128), gains, second)
         return WideImager(self.waves, self.grid, factor if scale is None else scale * factor)

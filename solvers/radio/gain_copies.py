@@ -126,8 +126,7 @@ class GainCopies:
         vis = self.model.vis
         total = 0.0
         for own, other in ((first, second), (second, first)):
-            d1, _ = self.model.pairs(own)
-            seen = np.einsum("mij,mij->m", d1, self.model.responses(cube, own, other)[0])
+            seen = self.model.seen(cube, own, other)
             total += 0.25 * float(np.sum(vis.weight * np.abs(seen - vis.data) ** 2))
         return total + self.ties(first, second)
 

@@ -45,9 +45,8 @@ class Tangent:
         self.basis = np.asarray(model.kernels.basis.at(model.times), np.complex128)
         self.cube = model.cube(image)
         h1, h2 = model.responses(self.cube, gains)
-        first, _ = model.pairs(gains)
-        self.value = np.asarray(np.einsum("mij,mij->m", first, h1))
         self.h1, self.h2 = h1.reshape(model.rows, -1), h2.reshape(model.rows, -1)
+        self.value = 0.5 * self.forward(gains)  # a visibility is linear in either receptor's gains
 
     @cached_property
     def residual(self) -> Complexes:
@@ -81,8 +80,7 @@ class Tangent:
 
     def second(self, delta: Complexes) -> Complexes:
         """Return the part of the visibilities that is quadratic in ``delta``."""
-        h1, _ = self.model.responses(self.cube, delta)
-        return np.asarray(np.einsum("mij,mij->m", self.model.pairs(delta)[0], h1))
+        return self.model.seen(self.cube, delta)
 
     def parabola(self, delta: Complexes) -> tuple[float, float, float, float, float]:
         """Return the misfit along ``delta`` as a polynomial of its length, highest power first."""

@@ -91,7 +91,7 @@ def gain_figure(outcome: FitOutcome) -> Figure:
     used = np.unique(np.concatenate([model.first, model.second]))
     for j, receptor in enumerate(used[np.linspace(0, used.size - 1, min(5, used.size)).astype(int)]):
         style: dict[str, Any] = {"color": COLOURS[j], "marker": ".", "ms": 2, "ls": "none"}
-        name = seen.vis.antennas[receptor % len(seen.vis.antennas)]
+        name = seen.vis.receptor_names[receptor]
         axes[0, 0].plot(hours, np.abs(found[:, receptor]), label=name, **style)
         axes[1, 0].plot(hours, np.rad2deg(np.angle(found[:, receptor])), **style)
     axes[0, 0].set(ylabel="amplitude", title="towards the brightest pixel, at the slots of the data")

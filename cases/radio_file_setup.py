@@ -166,6 +166,7 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     from retrodict.physics.radio.arrays import cell_for
     from retrodict.physics.radio.fourier_grid import FourierGrid
     from retrodict.physics.radio.visibilities import Grid
+    from retrodict.physics.radio.wavelets import Dictionary
 
     used, chosen = vis.usable()
     notes = []
@@ -185,6 +186,12 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
         notes.append(
             f"the w-term, up to {found.w_phase:.2g} rad at the corners of the field, is left out of gains with "
             "direction: a smaller field has less, and support=1 includes it"
+        )
+    levels = Dictionary(grid.shape).level
+    if levels < Dictionary.level:
+        notes.append(
+            f"{grid.size} pixels can be halved {levels} times: wavelets have {levels} levels, and {Dictionary.level} "
+            f"where size is a multiple of {2**Dictionary.level}"
         )
     _ = found.known  # read, and refused, before any work
     idle = _without(found, ~found.held)

@@ -21,7 +21,6 @@ __all__ = [
     "Gains",
     "Ionosphere",
     "Pointing",
-    "Product",
     "ionosphere_phase",
     "pointing_errors",
     "smooth_random",
@@ -149,27 +148,3 @@ def smooth_random(
     out /= (size * np.sqrt(size.size))[:, None, None]
     out[..., support // 2, support // 2] += mean
     return np.asarray(out, np.complex128)
-
-
-@dataclass(frozen=True)
-class Product:
-    """Gains one after the other.
-
-    Parameters
-    ----------
-    first, second : Gains
-        The factors.
-
-    Examples
-    --------
-    >>> one = BandLimited(np.full((2, 1, 1, 1), 2.0), np.ones((1, 1)), 64)
-    >>> float(Product(one, one).values(0, np.zeros(1), np.zeros(1))[0, 0].real)
-    4.0
-    """
-
-    first: Gains
-    second: Gains
-
-    def values(self, slot: int, x: Floats, y: Floats) -> Complexes:
-        """Return gains, shape (receptor, point)."""
-        return self.first.values(slot, x, y) * self.second.values(slot, x, y)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.extended import jet, remnant, spiral
 
-__all__ = ["Catalogue", "blobs", "jet", "point_sky", "remnant", "spiral"]
+__all__ = ["Catalogue", "jet", "point_sky", "remnant", "spiral"]
 
 Floats = NDArray[np.float64]
 
@@ -138,43 +138,3 @@ def point_sky(
         free[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2] = False
     place = (chosen - int(extent)).astype(np.float64)
     return Catalogue(place[:, 0], place[:, 1], flux)
-
-
-def blobs(catalogue: Catalogue, size: int, *, variance: float = 0.5) -> Floats:
-    """Return an image of sources spread over three by three pixels, as Gaussians.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Sources on pixels, none on the border of the image.
-    size : int
-        Pixels along each side.
-    variance : float, optional
-        Of the Gaussian, along each axis [pixel^2].
-
-    Returns
-    -------
-    ndarray, shape (size, size)
-        Flux of each pixel; a source keeps its flux.
-
-    Raises
-    ------
-    DataError
-        If a source stands between pixels, or on the border or beyond.
-
-    Examples
-    --------
-    >>> image = blobs(Catalogue(np.zeros(1), np.zeros(1), np.ones(1)), 8)
-    >>> int(np.count_nonzero(image)), round(float(image.sum()), 12)
-    (9, 1.0)
-    """
-    profile = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * variance))
-    profile /= profile.sum()
-    inner = catalogue.image(size)
-    if inner[[0, -1]].any() or inner[:, [0, -1]].any():
-        raise DataError(expected("catalogue", "a source on the border", "sources with a pixel on every side"))
-    out = np.zeros_like(inner)
-    for i, left in enumerate(profile):
-        for j, low in enumerate(profile):
-            out += left * low * np.roll(inner, (i - 1, j - 1), axis=(0, 1))
-    return out

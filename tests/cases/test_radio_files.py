@@ -101,6 +101,9 @@ def test_what_the_data_lack_is_told(vis):
     assert not any("w-term" in n for n in measured(wide, RadioFileSettings(size=32, support=1)).notes)
     near = measured(vis, RadioFileSettings(size=32, support=1))
     assert not isinstance(near.model(near.held, 1), WideField)
+    assert not any("wavelets" in n for n in near.notes)
+    odd = measured(vis, RadioFileSettings(size=36)).notes
+    assert any("36 pixels can be halved 2 times: wavelets have 2 levels, and 4 where" in n for n in odd)
 
 
 @pytest.mark.parametrize("settings", [{"support": 4}, {"draws": 1}, {"reweightings": -1}])

@@ -123,3 +123,17 @@ def test_two_feeds_have_gains_of_their_own():
 def test_pixels_too_coarse_for_the_baselines_are_refused():
     with pytest.raises(DataError, match=r"pixels smaller by 0\.785"):
         FourierGrid(np.array([[4.0, 0.0]]), 16)
+
+
+def test_rows_with_other_weights_are_whitened_anew():
+    from dataclasses import replace
+
+    model, image, gains = setting()
+    before = model.whitened(gains).apply(image)
+    weight = np.linspace(1, 5, model.rows)
+    other = model.with_rows(replace(model.vis, weight=weight, data=model.vis.data + 1))
+    np.testing.assert_allclose(other.whitened(gains).apply(image), np.sqrt(weight / model.vis.weight) * before)
+    np.testing.assert_allclose(other.target, np.sqrt(weight) * (model.vis.data + 1))
+    # the same weights: what was tabulated serves on
+    assert model.with_data(0 * model.vis.data).whitened(gains) is model.whitened(gains)
+    np.testing.assert_array_equal(model.whitened(gains).apply(image), before)

@@ -129,7 +129,10 @@ class Measured:
 
         scans = np.isin(self.vis.scan, self.vis.scan[~self.held])
         steady = [self.model(which, 1) for which in (~self.held, self.held & scans)]
-        found = self_calibrated(steady[0], steady[0].vis.scan)
+        again = self.config.reweightings
+        found = self_calibrated(
+            steady[0], steady[0].vis.scan, cycles=5, steps=self.config.max_steps, reweightings=again
+        )
         out = {"gains of scans": _judged(steady, found.image, [found.predict(m, m.vis.scan) for m in steady])}
         for name, calibrate in (("gains without direction", True), ("no calibration", False)):
             out[name] = self.imaged(finished(solver_of(self, 1, calibrate=calibrate), self.config.max_steps).data, 1)

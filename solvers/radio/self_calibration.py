@@ -57,7 +57,13 @@ class SelfCalibrated:
 
 
 def self_calibrated(
-    model: Interferometer, interval: Ints, *, cycles: int = 3, phase_cycles: int = 1, steps: int = 40
+    model: Interferometer,
+    interval: Ints,
+    *,
+    cycles: int = 3,
+    phase_cycles: int = 1,
+    steps: int = 40,
+    reweightings: int = 0,
 ) -> SelfCalibrated:
     """Image and calibrate in turn.
 
@@ -73,6 +79,8 @@ def self_calibrated(
         The first of them solve for phases alone.
     steps : int, optional
         Largest number of outer steps of an image.
+    reweightings : int, optional
+        Of the last image, as in `retrodict.solvers.radio.joint.JointSolver`.
 
     Returns
     -------
@@ -100,14 +108,16 @@ def self_calibrated(
         got = f"S = {model.kernels.size}, {cycles} and {phase_cycles} cycles, {steps} steps"
         raise SolverError(expected("self_calibrated", got, "S = 1, at least one cycle and one step"))
     vis = model.vis
-    image = _image(model, steps)
+    image = _image(model, steps, 0)
     for cycle in range(cycles):
         ideal = model.imager(model.kernels.unit()).apply(image)
         found = stefcal(vis, ideal, interval, phase_only=cycle < phase_cycles)
-        image = _image(model.with_rows(found.corrected(vis, interval)), steps)
+        last = cycle == cycles - 1
+        image = _image(model.with_rows(found.corrected(vis, interval)), steps, reweightings if last else 0)
     return SelfCalibrated(image, found)
 
 
-def _image(model: Interferometer, steps: int) -> Floats:
+def _image(model: Interferometer, steps: int, reweightings: int) -> Floats:
     """Image of data as they are."""
-    return np.asarray(finished(JointSolver(model, fixed=model.kernels.unit()), steps).data["image"].values)
+    solver = JointSolver(model, fixed=model.kernels.unit(), reweightings=reweightings)
+    return np.asarray(finished(solver, steps).data["image"].values)

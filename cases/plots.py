@@ -41,6 +41,7 @@ _STYLE: dict[str, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9.5,
+    "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": "#e4e5e1",
     "grid.linewidth": 0.7,

@@ -56,11 +56,12 @@ def share_figure(outcome: FitOutcome) -> Figure:
     methods, vis = _methods(outcome), seen.vis
     figure, ax = canvas(1, 1, 7.0, 0.9 + 0.55 * len(methods))
     place = np.arange(len(methods))[::-1]
-    for shift, kind, colour in ((0.17, "fitted", COLOURS[0]), (-0.17, "held_out", COLOURS[1])):
+    for shift, kind, colour in ((0.15, "fitted", COLOURS[0]), (-0.15, "held_out", COLOURS[1])):
         values = [float(getattr(m, kind)) for m in methods.values()]
-        ax.barh(place + shift, values, 0.32, color=colour, label=f"slots {kind.replace('_', ' ')}")
+        # points: the axis does not begin at zero, from which bars would have to
+        ax.plot(values, place + shift, "o", ms=7, color=colour, label=f"slots {kind.replace('_', ' ')}")
         for y, value in zip(place + shift, values, strict=True):
-            ax.text(value, y, f" {value:.4f}", va="center", fontsize="small")
+            ax.text(value, y, f"   {value:.4f}", va="center", fontsize="small")
     floor = noise_from_differences(vis) * np.sqrt(2 * vis.rows / float(vis.weight @ np.abs(vis.data) ** 2))
     shares = [share for m in methods.values() for share in (m.fitted, m.held_out)]
     lowest, highest = min(shares), max(shares)
@@ -69,6 +70,7 @@ def share_figure(outcome: FitOutcome) -> Figure:
         lowest = min(floor, lowest)
     ax.set_xlim(max(0.0, lowest - 0.5 * (highest - lowest)), highest + 0.25 * (highest - lowest))
     ax.set_yticks(place, list(methods))
+    ax.set_ylim(-0.6, len(methods) - 0.4)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("residual / data, roots of weighted mean squares")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=3, fontsize="small")

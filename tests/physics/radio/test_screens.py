@@ -10,7 +10,6 @@ from retrodict.physics.radio.screens import (
     BandLimited,
     Ionosphere,
     Pointing,
-    Product,
     ionosphere_phase,
     pointing_errors,
     smooth_random,
@@ -101,12 +100,6 @@ def test_ionosphere_drifts_and_its_shift_on_the_sky_is_a_shift_on_the_ground():
     x, y = np.array([1.0, -4.0]), np.array([0.0, 2.0])
     np.testing.assert_allclose(carried.phase(1, x, y), screen.phase(0, x, y), atol=1e-10)
     assert np.linalg.norm(screen.drift[1]) == pytest.approx(350.0)
-
-
-def test_products_multiply():
-    one = BandLimited(np.full((2, 1, 1, 1), 2.0j), np.ones((1, 1)), 8)
-    both = Product(one, Pointing(np.zeros((1, 2, 2)), 10.0, relative=False))
-    np.testing.assert_allclose(both.values(0, np.array([5.0]), np.zeros(1)), 2j * np.sqrt(0.5) * np.ones((2, 1)))
 
 
 @pytest.mark.parametrize(

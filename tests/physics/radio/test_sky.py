@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrodict.physics.errors import ConfigError, DataError
-from retrodict.physics.radio.sky import Catalogue, blobs, jet, point_sky, remnant, spiral
+from retrodict.physics.radio.sky import Catalogue, jet, point_sky, remnant, spiral
 
 
 def test_sources_on_pixels_become_an_image():
@@ -48,16 +48,6 @@ def test_a_crowded_square_is_told():
         point_sky(np.random.default_rng(0), extent=2)
     with pytest.raises(ConfigError, match="levels"):
         point_sky(np.random.default_rng(0), counts=(1, 2))
-
-
-def test_blobs_keep_flux_and_have_the_shape_of_a_gaussian():
-    image = blobs(Catalogue([1, -2], [0, 2], [1.0, 3.0]), 16)
-    assert image.sum() == pytest.approx(4.0, rel=1e-14)
-    assert image[10, 8] / image[9, 8] == pytest.approx(np.exp(-1))
-    assert image[10, 9] / image[9, 8] == pytest.approx(np.exp(-2))
-    assert np.count_nonzero(image) == 18
-    with pytest.raises(DataError, match="border"):
-        blobs(Catalogue([7], [0], [1.0]), 16)
 
 
 @pytest.mark.parametrize("draw", [spiral, remnant, jet])

@@ -71,7 +71,7 @@ def speed(rounds: int) -> None:
     gains = smooth_random(rng, 27, 5, np.asarray(basis.at(vis.slots[1])))
     image, uv = rng.random(grid.shape), vis.uv(grid)
     complex_image = image.astype(np.complex64)
-    timed(lambda: model.imager(gains))
+    model.imager(gains)  # compiled, before it is timed
     built = [timed(lambda: model.imager(gains)) for _ in range(rounds)]
     imager = model.imager(gains)
     seen = imager.apply(image)

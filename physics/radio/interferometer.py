@@ -161,6 +161,11 @@ class Interferometer:
         return act(self)
 
     @cached_property
+    def functions(self) -> Complexes:
+        """Functions of time at the slots, shape (slot, term)."""
+        return np.asarray(self.kernels.basis.at(self.times), np.complex128)
+
+    @cached_property
     def root(self) -> Floats:
         """Roots of the weights, shape (row,)."""
         return np.sqrt(self.vis.weight)
@@ -243,6 +248,37 @@ class Interferometer:
         bilinear(cube, *self._kernels(gains, second), out)
         return out
 
+    def change(self, h1: Complexes, h2: Complexes, delta: Complexes) -> Complexes:
+        """Return the change of the visibilities that a change of the gains causes, ``h1 . d1 + conj(h2 . d2)``.
+
+        Parameters
+        ----------
+        h1, h2 : ndarray of complex, shape (row, S S)
+            Of `responses`.
+        delta : ndarray of complex, shape (receptor, term, S, S)
+            Change of the gains.
+
+        Returns
+        -------
+        ndarray of complex, shape (row,)
+            Linear in ``delta`` over the reals.
+        """
+        from retrodict.physics.radio.kernels import gather
+
+        out = np.empty(self.rows, np.complex128)
+        at = np.einsum("tp,rpa->tra", self.functions, delta.reshape(*delta.shape[:2], -1), optimize=True)
+        gather(h1, h2, self.first, self.second, self.slot, at, out)
+        return out
+
+    def change_adjoint(self, h1: Complexes, h2: Complexes, values: Complexes) -> Complexes:
+        """Return the adjoint of `change` with respect to ``<a, b> = Re(a' b)``, shape (receptor, term, S, S)."""
+        from retrodict.physics.radio.kernels import scatter
+
+        shape = self.kernels.shape
+        out = np.zeros((self.times.size, shape[0], shape[2] * shape[3]), np.complex128)
+        scatter(h1, h2, self.first, self.second, self.slot, values, out)
+        return np.asarray(np.einsum("tp,tra->rpa", self.functions.conj(), out, optimize=True)).reshape(shape)
+
     def predict(self, image: NDArray[np.floating], gains: Complexes) -> Complexes:
         """Return the visibilities of a sky seen through gains, shape (row,)."""
         return self.seen(self.cube(image), gains)
@@ -279,27 +315,17 @@ class Interferometer:
 
     def linearize(self, params: Tree) -> tuple[Tree, Operator]:
         """Return the visibilities and the derivative with respect to image and gains."""
-        from retrodict.physics.radio.kernels import gather, scatter
-
         image, gains = params["image"], self.kernels.check(params["gains"])
-        cube = self.cube(image)
+        cube, imager = self.cube(image), self.imager(gains)
         h1, h2 = (h.reshape(self.rows, -1) for h in self.responses(cube, gains))
-        imager = self.imager(gains)
-        basis = self.kernels.basis.at(self.times)
-        receptors, size = self.kernels.receptors, self.kernels.size
 
         def forward(delta: Tree) -> Tree:
-            at = self.kernels.at(np.asarray(delta["gains"], np.complex128), self.times)
-            turned = np.empty(self.rows, np.complex128)
-            gather(h1, h2, self.first, self.second, self.slot, at.reshape(len(at), receptors, -1), turned)
+            turned = self.change(h1, h2, np.asarray(delta["gains"], np.complex128))
             return {"visibility": imager.apply(delta["image"]) + turned}
 
         def transpose(weight: Tree) -> Tree:
             v = np.asarray(weight["visibility"], np.complex128)
-            at = np.zeros((self.times.size, receptors, size**2), np.complex128)
-            scatter(h1, h2, self.first, self.second, self.slot, v, at)
-            turned = np.einsum("tp,trij->rpij", basis.conj(), at.reshape(-1, receptors, size, size), optimize=True)
-            return {"image": imager.adjoint(v), "gains": turned}
+            return {"image": imager.adjoint(v), "gains": self.change_adjoint(h1, h2, v)}
 
         value = {"visibility": self.seen(cube, gains)}
         return value, Operator(self.domain, self.range, forward, transpose)

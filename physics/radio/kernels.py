@@ -66,6 +66,28 @@ def cubes(plane: Complexes, corner: Ints, wx: Floats, wy: Floats, extent: int, o
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _ahead(d2: Complexes, c: Complexes, i: int, j: int) -> complex:
+    """What multiplies coefficient ``i, j`` of the first receptor of a row, of the kernel of the second and the cube."""
+    size = d2.shape[0]
+    total = 0j
+    for k in range(size):
+        for n in range(size):
+            total += np.conj(d2[k, n]) * c[i - k + size - 1, j - n + size - 1]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _behind(d1: Complexes, c: Complexes, i: int, j: int) -> complex:
+    """What multiplies coefficient ``i, j`` of the second receptor in ``conj(V)``, of the kernel of the first."""
+    size = d1.shape[0]
+    total = 0j
+    for k in range(size):
+        for n in range(size):
+            total += d1[k, n] * c[k - i + size - 1, n - j + size - 1]
+    return total.conjugate()
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def responses(
     cube: Complexes,
     own: Complexes,
@@ -94,14 +116,8 @@ def responses(
         d1, d2, c = own[slot[m], first[m]], other[slot[m], second[m]], cube[m]
         for i in range(size):
             for j in range(size):
-                one = 0j
-                two = 0j
-                for k in range(size):
-                    for n in range(size):
-                        one += np.conj(d2[k, n]) * c[i - k + size - 1, j - n + size - 1]
-                        two += d1[k, n] * c[k - i + size - 1, n - j + size - 1]
-                h1[m, i, j] = one
-                h2[m, i, j] = np.conj(two)
+                h1[m, i, j] = _ahead(d2, c, i, j)
+                h2[m, i, j] = _behind(d1, c, i, j)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -123,11 +139,7 @@ def bilinear(
         total = 0j
         for i in range(size):
             for j in range(size):
-                one = 0j
-                for k in range(size):
-                    for n in range(size):
-                        one += np.conj(d2[k, n]) * c[i - k + size - 1, j - n + size - 1]
-                total += d1[i, j] * one
+                total += d1[i, j] * _ahead(d2, c, i, j)
         out[m] = total
 
 
@@ -271,27 +283,18 @@ def accumulate(
     n = size * size
     h = np.empty(n, np.complex128)
     for i in range(rows.size):
-        m, t, o = rows[i], slot[i], other[i]
+        m, t = rows[i], slot[i]
+        far, c = kernels[t, other[i]], cube[m]
         for a in range(size):
             for b in range(size):
-                total = 0j
-                if leading[i]:
-                    for k in range(size):
-                        for e in range(size):
-                            total += np.conj(kernels[t, o, k, e]) * cube[m, a - k + size - 1, b - e + size - 1]
-                else:
-                    for k in range(size):
-                        for e in range(size):
-                            total += kernels[t, o, k, e] * cube[m, k - a + size - 1, e - b + size - 1]
-                    total = np.conj(total)
-                h[a * size + b] = total
+                h[a * size + b] = _ahead(far, c, a, b) if leading[i] else _behind(far, c, a, b)
         w = weight[m]
         y = data[m] if leading[i] else np.conj(data[m])
         for a in range(n):
-            c = w * np.conj(h[a])
-            moment[t, a] += c * y
+            left = w * np.conj(h[a])
+            moment[t, a] += left * y
             for b in range(a + 1):
-                gram[t, a, b] += c * h[b]
+                gram[t, a, b] += left * h[b]
 
 
 @njit(cache=True, nogil=True, fastmath=True)

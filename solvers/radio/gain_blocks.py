@@ -88,7 +88,6 @@ class GainBlocks:
 
     model: Interferometer
     members: tuple[tuple[Ints, NDArray[np.bool_], Ints, Ints], ...] = field(init=False, repr=False)
-    basis: Complexes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         first, second, slot = self.model.first, self.model.second, self.model.slot
@@ -102,8 +101,6 @@ class GainBlocks:
             m, lead = rows[at], leads[at]
             members.append((m, lead, np.where(lead, second[m], first[m]), slot[m]))
         object.__setattr__(self, "members", tuple(members))
-        basis = np.asarray(self.model.kernels.basis.at(self.model.times), np.complex128)
-        object.__setattr__(self, "basis", basis)
 
     @property
     def constrained(self) -> NDArray[np.bool_]:
@@ -133,14 +130,15 @@ class GainBlocks:
         gram = np.zeros((slots, n, n), np.complex128)
         moment = np.zeros((slots, n), np.complex128)
         accumulate(cube, rows, leading, other, slot, at, data, weight, gram, moment)
-        terms = self.basis.shape[1]
-        pairs = (self.basis.conj()[:, :, None] * self.basis[:, None, :]).reshape(slots, terms**2)
+        basis = self.model.functions
+        terms = basis.shape[1]
+        pairs = (basis.conj()[:, :, None] * basis[:, None, :]).reshape(slots, terms**2)
         lower = (pairs.T @ gram.reshape(slots, n * n)).reshape(terms, terms, n, n)
         # only the lower triangle of each slot was summed: the rest is its conjugate with the two terms exchanged
         strict = np.tril(np.ones((n, n)), -1)
         full = lower + (lower * strict).transpose(1, 0, 3, 2).conj()
         matrix = full.transpose(0, 2, 1, 3).reshape(terms * n, terms * n)
-        return Quadratic(matrix, (self.basis.conj().T @ moment).ravel())
+        return Quadratic(matrix, (basis.conj().T @ moment).ravel())
 
     def sweep(
         self,
@@ -181,5 +179,5 @@ class GainBlocks:
             fell += block.value(old) - block.value(new)
             fell += 0.5 * float(np.sum(p * (np.abs(old - c) ** 2 - np.abs(new - c) ** 2)))
             gains[r] = new.reshape(gains.shape[1:])
-            at[:, r] = np.einsum("tp,pij->tij", self.basis, gains[r])
+            at[:, r] = np.einsum("tp,pij->tij", self.model.functions, gains[r])
         return gains, fell

@@ -185,7 +185,7 @@ class GainCopies:
                     block = self.block(receptor, cube, at[far], copies[far])
                     new, change = self._stepped(block, copies[own][receptor], steps[own])
                     copies[own][receptor] = new
-                    at[own][:, receptor] = np.einsum("tp,pij->tij", self.blocks.basis, new)
+                    at[own][:, receptor] = np.einsum("tp,pij->tij", self.model.functions, new)
                     fell, rise = fell - change, max(rise, change)
             if all(np.linalg.norm(u - b) <= tolerance * np.linalg.norm(b) for u, b in zip(copies, before, strict=True)):
                 break

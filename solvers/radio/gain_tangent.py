@@ -42,7 +42,6 @@ class Tangent:
 
     def __init__(self, model: Interferometer, image: Floats, gains: Complexes) -> None:
         self.model, self.weight = model, model.vis.weight
-        self.basis = np.asarray(model.kernels.basis.at(model.times), np.complex128)
         self.cube = model.cube(image)
         h1, h2 = model.responses(self.cube, gains)
         self.h1, self.h2 = h1.reshape(model.rows, -1), h2.reshape(model.rows, -1)
@@ -60,23 +59,11 @@ class Tangent:
 
     def forward(self, delta: Complexes) -> Complexes:
         """Return the change of the visibilities, linear in ``delta`` over the reals."""
-        from retrodict.physics.radio.kernels import gather
-
-        m = self.model
-        receptors, terms = delta.shape[:2]
-        at = np.einsum("tp,rpa->tra", self.basis, delta.reshape(receptors, terms, -1), optimize=True)
-        out = np.empty(m.rows, np.complex128)
-        gather(self.h1, self.h2, m.first, m.second, m.slot, at, out)
-        return out
+        return self.model.change(self.h1, self.h2, delta)
 
     def adjoint(self, values: Complexes) -> Complexes:
         """Return the adjoint of `forward` with respect to ``<a, b> = Re(a' b)``."""
-        from retrodict.physics.radio.kernels import scatter
-
-        m, shape = self.model, self.model.kernels.shape
-        out = np.zeros((m.times.size, shape[0], shape[2] * shape[3]), np.complex128)
-        scatter(self.h1, self.h2, m.first, m.second, m.slot, values, out)
-        return np.asarray(np.einsum("tp,tra->rpa", self.basis.conj(), out, optimize=True)).reshape(shape)
+        return self.model.change_adjoint(self.h1, self.h2, values)
 
     def second(self, delta: Complexes) -> Complexes:
         """Return the part of the visibilities that is quadratic in ``delta``."""
@@ -102,7 +89,7 @@ class Tangent:
         slots, n = m.times.size, size**2
         at = np.zeros((slots, receptors, n, n), np.complex128)
         grams(self.h1, self.h2, m.first, m.second, m.slot, self.weight, at)
-        pairs = (self.basis.conj()[:, :, None] * self.basis[:, None, :]).reshape(slots, -1)
+        pairs = (m.functions.conj()[:, :, None] * m.functions[:, None, :]).reshape(slots, -1)
         lower = (pairs.T @ at.reshape(slots, -1)).reshape(terms, terms, receptors, n, n)
         # only the lower triangle of each slot was summed: the rest is its conjugate with the two terms exchanged
         full = lower + (lower * np.tril(np.ones((n, n)), -1)).transpose(1, 0, 2, 4, 3).conj()
@@ -115,7 +102,7 @@ class Tangent:
         order = np.argsort(pair, kind="stable")
         edges = np.flatnonzero(np.diff(pair[order], prepend=-1))
         for at in np.split(order, edges[1:]):
-            b = self.basis[m.slot[at]]
+            b = m.functions[m.slot[at]]
             one, two = ((b[:, :, None] * h[at][:, None, :]).reshape(at.size, -1) for h in (self.h1, self.h2))
             yield at, one, two
 

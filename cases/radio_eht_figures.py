@@ -122,12 +122,12 @@ def amplitude_figure(outcome: FitOutcome) -> Figure:
     found, image = outcome.problem, outcome.result.data["image"].values
     vis = found.vis
     length = np.hypot(*_frequencies(vis))
-    corrected = found.calibrate(image).corrected(vis, vis.slots[0])
+    factor = found.calibrate(image).factors(vis, vis.slots[0])
     figure, ax = canvas(1, 1, 6.8, 4.0)
     error = 1 / np.sqrt(found.weight)
     kind = {"fmt": "o", "markersize": 3.5, "linewidth": 0.9}
     ax.errorbar(length, np.abs(vis.data), error, color="#b9bdc4", label="as observed", **kind)
-    ax.errorbar(length, np.abs(corrected.data), error, color=DATA, label="self-calibrated", **kind)
+    ax.errorbar(length, np.abs(vis.data / factor), error / np.abs(factor), color=DATA, label="self-calibrated", **kind)
     ax.plot(length, np.abs(found.transform.apply(image)), "x", color=WHITE, markersize=5, zorder=4, label="image")
     ax.set(xlabel=r"length of the baseline (G$\lambda$)", ylabel="amplitude (Jy)", yscale="log")
     ax.legend()
@@ -141,10 +141,10 @@ def closure_figure(outcome: FitOutcome) -> Figure:
     found, image = outcome.problem, outcome.result.data["image"].values
     vis = found.vis
     every = closure_phases(vis, minimal=False)
-    names = np.sort(every.antennas, axis=1)
     values, model = (np.rad2deg(every.values(v)) for v in (vis.data, found.transform.apply(image)))
     spread = np.rad2deg(every.deviations(vis.data, found.weight))
-    kinds, of, count = np.unique(names, axis=0, return_inverse=True, return_counts=True)
+    # a triangle is named in the order in which its phases add up: the other way round they have the other sign
+    kinds, of, count = np.unique(every.antennas, axis=0, return_inverse=True, return_counts=True)
     moved = np.array([np.abs(values[of == k]).mean() for k in range(len(kinds))])
     chosen = np.lexsort((-moved, -np.minimum(count, np.sort(count)[-min(6, count.size)])))[:6]
     hours = (vis.time[every.rows[:, 0]] / 3600) % 24

@@ -123,11 +123,11 @@ def crescent(config: RadioEHT, refined: int = 1) -> Floats:
 
 def simulated(config: RadioEHT, seeds: Seeds) -> Visibilities:
     """Return the crescent seen where M87 was seen, through random gains of the stations, with the noise of the data."""
-    from retrodict.inverse.radio.sky_transform import SkyTransform
+    from retrodict.physics.radio.simulation import predict
 
     vis, rng = observed(config), seeds.stream("stations and noise")
     # finer pixels than those of the image that is sought
-    sky = SkyTransform(vis, grid_of(config, 3)).apply(crescent(config, 3))
+    sky = predict(vis, grid_of(config, 3), crescent(config, 3))
     slot, shape = vis.slots[0], (vis.slots[1].size, len(vis.antennas))
     gains = np.exp(0.1 * rng.normal(size=shape) + 1j * rng.uniform(-np.pi, np.pi, shape))
     noise = (rng.normal(size=vis.rows) + 1j * rng.normal(size=vis.rows)) / np.sqrt(vis.weight)

@@ -48,7 +48,7 @@ class ImageState:
     image : ndarray, shape (size, size)
         Flux of the pixels [Jy].
     gains : ndarray of complex, shape (slot, receptor)
-        Gains.
+        Gains that carry the visibilities of the image to the data; before the first round, one.
 
     Examples
     --------
@@ -165,15 +165,16 @@ class ClosureImager:
         return stefcal(weighted, self.transform.apply(image), prior=self.gain_spread, tolerance=1e-8)
 
     def step(self, state: ImageState) -> tuple[ImageState, Metrics]:
-        """Return the image and the gains of the next round."""
-        gains, factor = state.gains, None
+        """Return the image of the next round and the gains that it gives."""
+        factor = None
         if state.round:
-            found = self.calibrate(state.image)
-            gains, factor = found.gains, found.factors(self.vis, self.vis.slots[0])
+            slot, (first, second) = self.vis.slots[0], self.vis.receptors
+            factor = state.gains[slot, first] * state.gains[slot, second].conj()
         image = self._image(self._blurred(state.image) if state.round else state.image, factor)
         change = float(np.linalg.norm(image - state.image) / np.linalg.norm(image))
         phase, amplitude = self.reduced_chi_squared(image)
         metrics = {"closure phase chi2": phase, "closure amplitude chi2": amplitude, "change": change}
+        gains = self.calibrate(image).gains
         return ImageState(state.round + 1, image, gains), {**metrics, "round": float(state.round + 1)}
 
     def done(self, metrics: Metrics) -> Status | None:

@@ -9,6 +9,7 @@ from retrodict.inverse.radio.closure_imaging import ClosureImager
 from retrodict.inverse.radio.image_priors import disk_image, entropy, total_variation
 from retrodict.inverse.radio.sky_transform import SkyTransform
 from retrodict.physics.errors import DataError
+from retrodict.physics.radio.simulation import predict
 from retrodict.physics.radio.visibilities import LIGHT, Grid, Visibilities
 from retrodict.solvers.base import Solver, Status
 from retrodict.solvers.iterate import iterate
@@ -37,7 +38,7 @@ def observed(stations=7, slots=12, seed=0, noise=2e-3):
     weight, flag = np.full(n, noise**-2), np.zeros(n, bool)
     vis = Visibilities(uvw, np.full(n, 1e11), 60.0 * slot, first, second, np.ones(n), weight, flag)
     gains = np.exp(0.05 * rng.normal(size=(slots, stations)) + 1j * rng.uniform(-3, 3, (slots, stations)))
-    data = SkyTransform(vis, GRID).apply(sky) * gains[slot, first] * gains[slot, second].conj()
+    data = predict(vis, GRID, sky) * gains[slot, first] * gains[slot, second].conj()
     return vis.with_data(data + noise * (rng.normal(size=n) + 1j * rng.normal(size=n))), sky
 
 
@@ -87,6 +88,18 @@ def test_a_sky_is_found_through_unknown_phases_and_amplitudes():
     assert image.min() >= 0
     assert image.sum() == pytest.approx(1.0, abs=0.01)
     assert max(found.reduced_chi_squared(image)) < 1.5
+
+
+def test_the_gains_of_a_solution_are_those_of_its_image():
+    vis, _ = observed(slots=3)
+    found = imager(vis, steps=20)
+    state = found.step(found.init())[0]
+    wanted = found.calibrate(state.image)
+    data = found.solution(state)
+    assert wanted.constrained.all()
+    np.testing.assert_array_equal(data["gain"], np.abs(wanted.gains))
+    np.testing.assert_array_equal(data["phase"], np.angle(wanted.gains))
+    assert np.abs(data["phase"]).max() > 1
 
 
 def test_the_state_packs_to_the_last_bit():

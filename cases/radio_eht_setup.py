@@ -75,7 +75,7 @@ def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
     from retrodict.physics.radio.visibilities import LIGHT
 
     path = bundled(_M87) if data is None else data
-    vis = averaged(read_uvfits(path), config.interval or np.inf)
+    vis = averaged(read_uvfits(path).usable()[0], config.interval or np.inf)
     length = np.hypot(vis.uvw[:, 0], vis.uvw[:, 1]) * vis.frequency / LIGHT
     kept = (length > 1e9 * config.shortest) & (np.abs(vis.data) * np.sqrt(vis.weight) > config.least_signal)
     if not kept.any():

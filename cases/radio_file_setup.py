@@ -157,8 +157,17 @@ class Imaged:
     held_out: float
 
 
-def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
+def measured(vis: Visibilities, config: RadioFileSettings, average: float = 0.0) -> Measured:
     """Return an observation ready to be fitted, and say what is not as the model has it.
+
+    Parameters
+    ----------
+    vis : Visibilities
+        As it was read.
+    config : RadioFileSettings
+        Settings.
+    average : float, optional
+        Intervals over which the rows that can be used are averaged, within scans [s]; 0: not.
 
     Raises
     ------
@@ -167,6 +176,7 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
         there are too few time slots.
     """
     from retrodict.physics.radio.arrays import cell_for
+    from retrodict.physics.radio.averaging import averaged
     from retrodict.physics.radio.fourier_grid import FourierGrid
     from retrodict.physics.radio.visibilities import Grid
     from retrodict.physics.radio.wavelets import Dictionary
@@ -175,6 +185,8 @@ def measured(vis: Visibilities, config: RadioFileSettings) -> Measured:
     notes = []
     if chosen.kept < vis.rows:
         notes.append(str(chosen))
+    if average:
+        used = averaged(used, average)
     lowest, highest = float(used.frequency.min()), float(used.frequency.max())
     if lowest < _RADIO[0] or highest > _RADIO[1]:
         got, wanted = f"{lowest:.3g} to {highest:.3g} Hz", f"{_RADIO[0]:g} to {_RADIO[1]:g} Hz: is the unit the hertz?"

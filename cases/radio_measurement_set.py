@@ -69,12 +69,9 @@ def read(config: RadioMeasurementSet, data: Path) -> Visibilities:
 
 def problem(config: RadioMeasurementSet, seeds: Seeds, data: Path | None) -> Measured:
     """Return the observation of a file; without one, a simulated observation, written as a MeasurementSet and read."""
-    from retrodict.physics.radio.averaging import averaged
-
     if data is None:
         return stand_in(config, seeds.root)
-    vis = read(config, data)
-    return measured(averaged(vis, config.average) if config.average else vis, config)
+    return measured(read(config, data), config, config.average)
 
 
 FIT_FIGURES = {

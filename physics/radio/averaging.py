@@ -15,8 +15,9 @@ def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
     """Average every baseline over its scans, or over intervals of them.
 
     Means are coherent: phases that turn within an interval cost amplitude. Flagged rows, autocorrelations and rows
-    without weight are left out, the weights of the others add up, and every mean points from the lower antenna to the
-    higher. The times of an interval become one, the mean over all its rows, so that its baselines close.
+    without weight are left out, but not blanks, rows of exactly zero, which `Visibilities.usable` leaves out. The
+    weights of the others add up, and every mean points from the lower antenna to the higher. The times of an interval
+    become one, the mean over all its rows, so that its baselines close.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def averaged(vis: Visibilities, seconds: float = np.inf) -> Visibilities:
     scans, scan = np.unique(vis.scan, return_inverse=True)
     begin = np.full(scans.size, np.inf)
     np.minimum.at(begin, scan, vis.time)
-    part = np.floor((vis.time - begin[scan]) / seconds).astype(np.int64)
+    # times of thousands of millions of seconds are known to a microsecond: none may fall short of its interval by that
+    part = np.floor((vis.time - begin[scan] + 1e-5) / seconds).astype(np.int64)
     _, interval = np.unique(np.stack([scan, part]), axis=1, return_inverse=True)
     key = np.stack([interval, low, high, vis.frequency, vis.feed])
     kept, cell = np.unique(key, axis=1, return_inverse=True)

@@ -106,6 +106,17 @@ def test_what_the_data_lack_is_told(vis):
     assert any("36 pixels can be halved 2 times: wavelets have 2 levels, and 4 where" in n for n in odd)
 
 
+def test_blanks_and_flags_are_left_out_of_averages_and_told(vis):
+    blank = vis.slots[0] % 2 == 1
+    data = np.where(blank, 0, 2.0)
+    part = replace(vis, data=data, weight=np.ones(vis.rows), flag=np.arange(vis.rows) == 0)
+    step = np.diff(vis.slots[1]).min()
+    seen = measured(part, RadioFileSettings(size=32, hold_every=3), 2.5 * step)
+    np.testing.assert_allclose(seen.vis.data, 2)
+    assert seen.vis.weight.sum() == np.count_nonzero(~blank) - 1
+    assert any("1 flagged" in n and f"{np.count_nonzero(blank)} " in n for n in seen.notes)
+
+
 @pytest.mark.parametrize("settings", [{"support": 4}, {"draws": 1}, {"reweightings": -1}])
 @pytest.mark.parametrize("kind", [RadioFileSettings, RadioSettings])
 def test_settings_that_make_no_sense_are_refused(kind, settings):

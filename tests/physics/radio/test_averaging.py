@@ -55,3 +55,10 @@ def test_intervals_end_with_their_scan_and_lengths_are_positive():
     assert averaged(table(), 1e3).slots[1].size == 2
     with pytest.raises(DataError, match="positive time"):
         averaged(table(), 0.0)
+
+
+def test_integrations_at_the_edge_of_an_interval_are_evenly_shared():
+    time = 5.1e9 + 9.9 * np.arange(90)
+    ones = np.ones(90)
+    vis = Visibilities(np.ones((90, 3)), 1e9 * ones, time, 0 * ones, ones, ones, ones, 0 * ones)
+    assert (averaged(vis, 29.7).weight == 3).all()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from retrodict.cases.radio_file_setup import Imaged, Measured, solver_of
 from retrodict.cases.radio_uncertainty import write_uncertainty
+from retrodict.physics.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,8 @@ def image_figure(outcome: FitOutcome) -> Figure:
 
     methods = _methods(outcome)
     # the images of bright points would hide the rest: a gamma of one third, from nothing to almost the brightest
-    top = float(np.quantile(methods["joint"].image, 0.9995))
+    joint = methods["joint"].image
+    top = float(np.quantile(joint, 0.9995)) or float(joint.max())
     return _panels(
         outcome,
         {n: m.image for n, m in methods.items()},
@@ -62,7 +64,10 @@ def share_figure(outcome: FitOutcome) -> Figure:
         ax.plot(values, place + shift, "o", ms=7, color=colour, label=f"slots {kind.replace('_', ' ')}")
         for y, value in zip(place + shift, values, strict=True):
             ax.text(value, y, f"   {value:.4f}", va="center", fontsize="small")
-    floor = noise_from_differences(vis) * np.sqrt(2 * vis.rows / float(vis.weight @ np.abs(vis.data) ** 2))
+    try:
+        floor = noise_from_differences(vis) * np.sqrt(2 * vis.rows / float(vis.weight @ np.abs(vis.data) ** 2))
+    except DataError:  # no slot follows another within a scan
+        floor = np.inf
     shares = [share for m in methods.values() for share in (m.fitted, m.held_out)]
     lowest, highest = min(shares), max(shares)
     if floor < highest:  # slots far apart differ by more than noise

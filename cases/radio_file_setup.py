@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +73,16 @@ class Measured:
         """Rows held out."""
         return np.asarray(self.vis.slots[0] % self.config.hold_every == self.config.hold_every // 2)
 
+    @cached_property
+    def _anchored(self) -> NDArray[np.bool_]:
+        """Rows held out of scans of which other slots are fitted."""
+        return np.asarray(self.held & np.isin(self.vis.scan, self.vis.scan[~self.held]))
+
+    @cached_property
+    def judged(self) -> NDArray[np.bool_]:
+        """Rows that all methods are judged by: those held out whose scans have gains; if none have, all held out."""
+        return self._anchored if self._anchored.any() else self.held
+
     def model(self, which: NDArray[np.bool_], size: int) -> Interferometer:
         """Return the measurement of some rows with gains of some size."""
         from retrodict.physics.radio.gains import TimeBasis
@@ -114,7 +124,7 @@ class Measured:
 
     def imaged(self, data: xr.Dataset, size: int | None = None) -> Imaged:
         """Return what image and gains of a size, by default that of the settings, leave of the data."""
-        models = [self.model(which, size or self.config.support) for which in (~self.held, self.held)]
+        models = [self.model(which, size or self.config.support) for which in (~self.held, self.judged)]
         tree = models[0].domain.from_dataset(data)
         return _judged(models, tree["image"], [m.imager(tree["gains"]).apply(tree["image"]) for m in models])
 
@@ -122,20 +132,19 @@ class Measured:
     def others(self) -> dict[str, Imaged]:
         """What the methods that the joint one is compared with make of the observation.
 
-        Gains of scans are those of the slots that were fitted; a scan without any is left out of what is held out.
+        Gains of scans are those of the slots that were fitted, and are left out where a scan is a single slot.
         """
         from retrodict.solvers.iterate import finished
         from retrodict.solvers.radio.self_calibration import self_calibrated
 
-        scans = np.isin(self.vis.scan, self.vis.scan[~self.held])
-        steady = [self.model(which, 1) for which in (~self.held, self.held & scans)]
-        again = self.config.reweightings
-        found = self_calibrated(
-            steady[0], steady[0].vis.scan, cycles=5, steps=self.config.max_steps, reweightings=again
-        )
-        out = {"gains of scans": _judged(steady, found.image, [found.predict(m, m.vis.scan) for m in steady])}
+        out, steps = {}, self.config.max_steps
+        if self._anchored.any():
+            steady = [self.model(which, 1) for which in (~self.held, self.judged)]
+            solver = replace(solver_of(self, 1), model=steady[0], held_out=steady[1])
+            found = self_calibrated(solver, *(m.vis.scan for m in steady), cycles=5, steps=steps)
+            out["gains of scans"] = _judged(steady, found.image, [found.predict(m, m.vis.scan) for m in steady])
         for name, calibrate in (("gains without direction", True), ("no calibration", False)):
-            out[name] = self.imaged(finished(solver_of(self, 1, calibrate=calibrate), self.config.max_steps).data, 1)
+            out[name] = self.imaged(finished(solver_of(self, 1, calibrate=calibrate), steps).data, 1)
         return out
 
 
@@ -209,6 +218,8 @@ def measured(vis: Visibilities, config: RadioFileSettings, average: float = 0.0)
             f"where size is a multiple of {2**Dictionary.level}"
         )
     _ = found.known  # read, and refused, before any work
+    if found.judged is found.held:
+        notes.append("no scan has slots both fitted and held out: gains of scans are not compared")
     idle = _without(found, ~found.held)
     if idle:
         notes.append(f"no row to fit for {', '.join(idle)}: nothing is said of their gains")
@@ -289,10 +300,12 @@ def stand_in(config: RadioFileSettings, seed: int) -> Measured:
 
 
 def written(config: RadioFileSettings, seed: int) -> Visibilities:
-    """Return its visibilities."""
+    """Return its visibilities; a scan has as many slots as one is held out of."""
     from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
 
+    vis = observed(simulated(config, seed)).vis
+    vis = replace(vis, scan=vis.slots[0] // config.hold_every)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "simulated.ms"
-        write_measurement_set(path, observed(simulated(config, seed)).vis)
+        write_measurement_set(path, vis)
         return read_measurement_set(path)

@@ -7,7 +7,7 @@ lacks flux does not turn into gains.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
 from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.joint import JointSolver
+from retrodict.solvers.radio.misfit import Measurement
 from retrodict.solvers.radio.stefcal import Calibration, stefcal
 
 __all__ = ["SelfCalibrated", "self_calibrated"]
@@ -57,30 +58,31 @@ class SelfCalibrated:
 
 
 def self_calibrated(
-    model: Interferometer,
+    solver: JointSolver,
     interval: Ints,
+    held_interval: Ints | None = None,
     *,
     cycles: int = 3,
     phase_cycles: int = 1,
     steps: int = 40,
-    reweightings: int = 0,
 ) -> SelfCalibrated:
     """Image and calibrate in turn.
 
     Parameters
     ----------
-    model : Interferometer
-        The rows with their data; gains without direction, ``size=1``.
+    solver : JointSolver
+        How to image which rows, in memory, with gains without direction, ``size=1``; rows that it holds out are
+        corrected as the others are. Only the last image is reweighted.
     interval : ndarray of int, shape (row,)
         Label of the interval, for example the scan, in which gains are constant.
+    held_interval : ndarray of int, shape (row held out,), optional
+        The same of the rows held out, whose intervals must have rows that are not.
     cycles : int, optional
         How often gains are solved for; an image follows each.
     phase_cycles : int, optional
         The first of them solve for phases alone.
     steps : int, optional
         Largest number of outer steps of an image.
-    reweightings : int, optional
-        Of the last image, as in `retrodict.solvers.radio.joint.JointSolver`.
 
     Returns
     -------
@@ -90,7 +92,9 @@ def self_calibrated(
     Raises
     ------
     SolverError
-        If a number is out of range, or the gains of the model have a direction.
+        If a number is out of range, the gains have a direction, or rows are not in memory.
+    DataError
+        If rows are held out of an interval without gains.
 
     Examples
     --------
@@ -100,24 +104,37 @@ def self_calibrated(
     >>> uvw = np.append(rng.uniform(-60, 60, (10, 2)), np.zeros((10, 1)), axis=1)
     >>> g = np.exp(1j * rng.standard_normal(5))
     >>> vis = Visibilities(uvw, 0 * a + 1e9, 0 * a, a, b, 2 * g[a] * g[b].conj(), 0 * a + 1.0, a < 0)
-    >>> found = self_calibrated(Interferometer(vis, Grid(16, 2e-3)), 0 * a, phase_cycles=3)
+    >>> found = self_calibrated(JointSolver(Interferometer(vis, Grid(16, 2e-3))), 0 * a, phase_cycles=3)
     >>> bool(np.abs(np.abs(found.calibration.gains) - 1).max() < 1e-6)
     True
     """
+    model, held = _in_memory(solver.model), None if solver.held_out is None else _in_memory(solver.held_out)
     if model.kernels.size != 1 or not (cycles >= 1 and phase_cycles >= 0 and steps >= 1):
         got = f"S = {model.kernels.size}, {cycles} and {phase_cycles} cycles, {steps} steps"
         raise SolverError(expected("self_calibrated", got, "S = 1, at least one cycle and one step"))
-    vis = model.vis
-    image = _image(model, steps, 0)
+    if (held is None) != (held_interval is None):
+        raise SolverError(expected("self_calibrated", "rows held out or their intervals", "both or neither"))
+    unit = model.kernels.unit()
+    quick = replace(solver, fixed=unit, reweightings=0)
+    image = _image(quick, steps)
+    held_out = None
     for cycle in range(cycles):
-        ideal = model.imager(model.kernels.unit()).apply(image)
-        found = stefcal(vis, ideal, interval, phase_only=cycle < phase_cycles)
-        last = cycle == cycles - 1
-        image = _image(model.with_rows(found.corrected(vis, interval)), steps, reweightings if last else 0)
+        ideal = model.imager(unit).apply(image)
+        found = stefcal(model.vis, ideal, interval, phase_only=cycle < phase_cycles)
+        corrected = model.with_rows(found.corrected(model.vis, interval))
+        if held is not None and held_interval is not None:
+            held_out = held.with_rows(found.corrected(held.vis, held_interval))
+        again = solver.reweightings if cycle == cycles - 1 else 0
+        image = _image(replace(quick, model=corrected, held_out=held_out, reweightings=again), steps)
     return SelfCalibrated(image, found)
 
 
-def _image(model: Interferometer, steps: int, reweightings: int) -> Floats:
+def _in_memory(model: Measurement) -> Interferometer:
+    if not isinstance(model, Interferometer):
+        raise SolverError(expected("self_calibrated", "rows that are read in chunks", "rows in memory"))
+    return model
+
+
+def _image(solver: JointSolver, steps: int) -> Floats:
     """Image of data as they are."""
-    solver = JointSolver(model, fixed=model.kernels.unit(), reweightings=reweightings)
     return np.asarray(finished(solver, steps).data["image"].values)

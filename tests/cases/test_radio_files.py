@@ -106,6 +106,21 @@ def test_what_the_data_lack_is_told(vis):
     assert any("36 pixels can be halved 2 times: wavelets have 2 levels, and 4 where" in n for n in odd)
 
 
+def test_methods_are_judged_by_rows_that_gains_of_scans_speak_of(vis):
+    slot = vis.slots[0]
+    settings = RadioFileSettings(size=32, hold_every=4, support=1)
+    one = measured(replace(vis, scan=slot // 4), settings)
+    assert one.judged.any()
+    np.testing.assert_array_equal(one.judged, one.held)
+    # a scan of its own for one held slot: no gains of scans there, and no method is judged by it
+    part = measured(replace(vis, scan=np.where(slot == 2, 99, slot // 4)), settings)
+    np.testing.assert_array_equal(part.judged, part.held & (slot != 2))
+    assert not any("gains of scans" in n for n in (*one.notes, *part.notes))
+    single = measured(replace(vis, scan=slot), settings)
+    np.testing.assert_array_equal(single.judged, single.held)
+    assert any("gains of scans are not compared" in n for n in single.notes)
+
+
 def test_blanks_and_flags_are_left_out_of_averages_and_told(vis):
     blank = vis.slots[0] % 2 == 1
     data = np.where(blank, 0, 2.0)

@@ -24,7 +24,7 @@ def test_phases_and_amplitudes_of_scans_are_found(make_scene):
     factor = true[scan, vis.antenna1] * true[scan, vis.antenna2].conj()
     seen = replace(vis, data=vis.data * factor, scan=scan)
     model = Interferometer(seen, scene.model.grid)
-    found = self_calibrated(model, scan, cycles=4)
+    found = self_calibrated(JointSolver(model), scan, cycles=4)
     plain = iterate(JointSolver(model, fixed=model.kernels.unit()), 40).data["image"].values
     assert signal_to_noise(found.image, scene.sky) > signal_to_noise(plain, scene.sky) + 8
     left = found.predict(model, scan) - seen.data
@@ -33,4 +33,19 @@ def test_phases_and_amplitudes_of_scans_are_found(make_scene):
 
 def test_gains_with_a_direction_are_refused(small):
     with pytest.raises(SolverError, match="S = 3"):
-        self_calibrated(small.model, small.model.slot)
+        self_calibrated(JointSolver(small.model), small.model.slot)
+
+
+def test_rows_held_out_are_corrected_and_say_when_to_stop(make_scene):
+    scene = make_scene(kernel=1, terms=1, amplitude=1e-9, slots=12)
+    vis, rng = scene.model.vis, np.random.default_rng(4)
+    scan = vis.slots[0] // 4
+    true = np.exp(0.3 * rng.standard_normal((3, 27)) + 0.6j * rng.standard_normal((3, 27)))
+    seen = replace(vis, data=vis.data * true[scan, vis.antenna1] * true[scan, vis.antenna2].conj(), scan=scan)
+    aside = vis.slots[0] % 4 == 1
+    fitted, held = (Interferometer(seen.select(rows), scene.model.grid) for rows in (~aside, aside))
+    found = self_calibrated(JointSolver(fitted, held), scan[~aside], scan[aside], cycles=4)
+    left = found.predict(held, scan[aside]) - held.vis.data
+    assert np.linalg.norm(left) < 0.02 * np.linalg.norm(held.vis.data)
+    with pytest.raises(SolverError, match="both or neither"):
+        self_calibrated(JointSolver(fitted, held), scan[~aside])

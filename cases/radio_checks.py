@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs, rel_l2, shortfall
-from retrodict.cases.radio_setup import Observation, RadioSettings, compared, observed, solver_of
+from retrodict.cases.radio_setup import Observation, RadioSettings, compared, observed, sky_digest, solver_of
 from retrodict.physics.seeds import Seeds
 
 __all__ = ["checks"]
@@ -94,8 +94,8 @@ def checks(config: RadioSettings, _seeds: Seeds) -> Sequence[Check]:
     return found
 
 
-@cache
-def _joint(text: str) -> Array:
+@lru_cache(4)
+def _joint(text: str, _digest: str) -> Array:
     from retrodict.solvers.iterate import finished
 
     config = RadioSettings.model_validate_json(text)
@@ -108,14 +108,14 @@ def _up_to_gauge(config: RadioSettings) -> float:
 
     seen = observed(config)
     _, screen = regauged(seen.model().kernels, seen.grid, _truth(seen))
-    return signal_to_noise(_joint(config.model_dump_json()), seen.sky * screen)
+    return signal_to_noise(_joint(config.model_dump_json(), sky_digest(config)), seen.sky * screen)
 
 
 def _snr(config: RadioSettings) -> dict[str, float]:
     from retrodict.solvers.radio.gauge import signal_to_noise
 
     sky = observed(config).sky
-    ours = signal_to_noise(_joint(config.model_dump_json()), sky)
+    ours = signal_to_noise(_joint(config.model_dump_json(), sky_digest(config)), sky)
     other = {name: signal_to_noise(image, sky) for name, image in compared(config).items()}
     return {**other, "joint": ours}
 

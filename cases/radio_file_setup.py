@@ -101,13 +101,13 @@ class Measured:
         Raises
         ------
         DataError
-            If its pixels are not those of the image, or one is negative.
+            If its pixels are not those of the image, or one is negative, or its unit is per beam.
         """
         from retrodict.physics.radio.fits_image import read_image
 
         if not self.config.known:
             return None
-        image, grid = read_image(self.config.known)
+        image, grid = read_image(self.config.known, per_pixel=True)
         where = f"known {self.config.known}"
         if not grid.covers(self.grid):
             raise DataError(expected(where, str(grid), f"the pixels of the observation, {self.grid}"))

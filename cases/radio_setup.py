@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
 
-__all__ = ["METHODS", "ImagingSettings", "Observation", "RadioSettings", "compared", "observed", "problem", "solver_of"]
+__all__ = [
+    "METHODS",
+    "ImagingSettings",
+    "Observation",
+    "RadioSettings",
+    "compared",
+    "observed",
+    "problem",
+    "sky_digest",
+    "solver_of",
+]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -128,10 +138,10 @@ def observed(config: RadioSettings) -> Observation:
     DataError
         If the file of the sky is none.
     """
-    return _observed(config.model_dump_json(), _digest(config))
+    return _observed(config.model_dump_json(), sky_digest(config))
 
 
-def _digest(config: RadioSettings) -> str:
+def sky_digest(config: RadioSettings) -> str:
     """What is kept of an observation ends where the file of its sky changes."""
     from retrodict.cases.record import fingerprint
 
@@ -250,7 +260,7 @@ def _compared(text: str, _digest: str) -> dict[str, Floats]:
 
 def compared(config: RadioSettings) -> dict[str, Floats]:
     """Return the images of all methods but the joint one, by name."""
-    return _compared(config.model_dump_json(), _digest(config))
+    return _compared(config.model_dump_json(), sky_digest(config))
 
 
 def problem(config: RadioSettings, _seeds: Seeds, data: Path | None) -> Observation:

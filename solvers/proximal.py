@@ -147,7 +147,9 @@ class SparseProx:
     upper: Any = np.inf
     tolerance: float = 1e-4
     max_iterations: int = 200
-    _cache: dict[np.dtype[Any], tuple[Reals, Reals, Reals]] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[np.dtype[Any], tuple[Reals, Reals, Reals]] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         weights, lower, upper = (np.asarray(v, np.float64) for v in (self.weights, self.lower, self.upper))

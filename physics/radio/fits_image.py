@@ -94,7 +94,7 @@ def write_image(
         Path(name).unlink(missing_ok=True)
 
 
-def read_image(path: str | Path, *, cell: float | None = None) -> tuple[Floats, Grid]:
+def read_image(path: str | Path, *, cell: float | None = None, per_pixel: bool = False) -> tuple[Floats, Grid]:
     """Read an image of a FITS file and its grid; nothing is regridded.
 
     The centre of the grid is the position of the pixel ``size // 2``. Where the reference of the file is another pixel,
@@ -106,6 +106,8 @@ def read_image(path: str | Path, *, cell: float | None = None) -> tuple[Floats, 
         Of the file; axes of length one are left out, the first part of the file with two other axes is taken.
     cell : float, optional
         Side of a pixel [rad], for files without coordinates; the centre is then zero.
+    per_pixel : bool, optional
+        Refuse an image that says of itself that it is per beam.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def read_image(path: str | Path, *, cell: float | None = None) -> tuple[Floats, 
     DataError
         If there is no image, it is not square, has an odd or too small size or values that are not finite; if there are
         no coordinates and no ``cell``; if the axes are not right ascension falling and declination rising along
-        square pixels in a SIN or TAN projection.
+        square pixels in a SIN or TAN projection; if it is per beam where it must not be.
     ConfigError
         If a ``cell`` is given for a file with coordinates, or is not positive.
 
@@ -133,6 +135,8 @@ def read_image(path: str | Path, *, cell: float | None = None) -> tuple[Floats, 
     """
     path = Path(path)
     image, header = _square_image(path)
+    if per_pixel and "beam" in (unit := str(header.get("BUNIT", ""))).lower():
+        raise DataError(expected(f"{path}: BUNIT", unit, "flux of a pixel, Jy/pixel: an image per beam is brighter"))
     if cell is not None and not (np.isfinite(cell) and cell > 0):
         raise ConfigError(expected("cell", cell, "a positive angle in radians"))
     if not header.get("CTYPE1", ""):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.gains import Kernels, TimeBasis
+from retrodict.physics.radio.placement import put_in_place
 
 __all__ = ["GainTable", "read_gains", "write_gains"]
 
@@ -108,9 +109,7 @@ def write_gains(
     try:
         checked = {"compressors": (ZstdCodec(), Crc32cCodec())}
         data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding={"re": checked, "im": checked})
-        if path.exists():
-            path.rename(beside / "old")
-        (beside / "new").rename(path)
+        put_in_place(beside / "new", path, beside / "old")
     finally:
         shutil.rmtree(beside)
 

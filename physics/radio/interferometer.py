@@ -179,7 +179,7 @@ class Interferometer:
         """Return `imager` times the roots of the weights; the last one is kept."""
         if self._last is None or not np.array_equal(self._last[0], gains):
             self._last = None  # its rows make room for the new ones
-            self._last = (gains, self.imager(gains, self.root))
+            self._last = (gains.copy(), self.imager(gains, self.root))
         return self._last[1]
 
     def beam(self) -> Floats:

@@ -19,6 +19,7 @@ from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.measurement_set_samples import MainRows, main_rows
 from retrodict.physics.radio.measurement_set_subtables import subtables
 from retrodict.physics.radio.measurement_set_tables import BLOCK, open_table
+from retrodict.physics.radio.placement import put_in_place
 from retrodict.physics.radio.visibilities import Visibilities
 
 __all__ = ["MeasurementSetWriter", "add_column", "write_measurement_set"]
@@ -226,9 +227,7 @@ class MeasurementSetWriter:
             raise DataError(expected(str(self.path), "no rows", "at least one row to write"))
         with open_table(self._inside, "OBSERVATION", write=True) as table:
             table.putcell("TIME_RANGE", 0, np.array(self._times))
-        if self.path.exists():
-            self.path.rename(Path(self._folder) / "old")
-        self._inside.rename(self.path)
+        put_in_place(self._inside, self.path, Path(self._folder) / "old")
 
 
 def _check_place(path: Path, overwrite: bool) -> None:

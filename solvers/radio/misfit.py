@@ -49,9 +49,9 @@ class Misfit:
 
     def __call__(self, image: Floats) -> tuple[float, Floats]:
         """Return value and gradient, shape (N, N)."""
-        if self._last is None or self._last[0] is not image:
+        if self._last is None or not np.array_equal(self._last[0], image):
             value, gradient = self.model.total(lambda part: self._part(part, image))
-            self._last = (image, value, gradient)
+            self._last = (image.copy(), value, gradient)
         return self._last[1:]
 
     def _part(self, part: Interferometer, image: Floats) -> tuple[float, Floats]:
@@ -64,7 +64,7 @@ class Misfit:
 
     def value(self, image: Floats) -> float:
         """Return the value."""
-        if self._last is not None and self._last[0] is image:
+        if self._last is not None and np.array_equal(self._last[0], image):
             return self._last[1]
 
         def of(part: Interferometer) -> tuple[float]:

@@ -182,6 +182,9 @@ def test_a_known_part_is_held_within_its_bounds_and_must_lie_on_the_same_pixels(
     solver = solver_of(measured(vis, given))
     image = iterate(solver, 30).data["image"].values
     assert 1.08 <= image[20, 11] <= 1.32  # 1 Jy is what there is
+    write_image(given.known, sky, grid, unit="Jy/beam", overwrite=True)
+    with pytest.raises(DataError, match="BUNIT: got Jy/beam"):
+        measured(vis, given)
     write_image(given.known, -sky, grid, overwrite=True)
     with pytest.raises(DataError, match="none below zero"):
         measured(vis, given)

@@ -118,3 +118,12 @@ def test_wrong_input_is_refused():
         SparseProx(psi)(point((8, 8)), 1.0)
     with pytest.raises(SolverError, match="threshold"):
         prox_nonnegative_l1(point(), -1.0)
+
+
+def test_a_prox_with_other_weights_penalises_by_them():
+    from dataclasses import replace
+
+    x = np.ones((8, 8))
+    first = SparseProx(Dictionary((8, 8), ("dirac",)), 1.0)
+    assert first.penalty(x) == 64
+    assert replace(first, weights=5.0).penalty(x) == 320

@@ -73,3 +73,21 @@ def test_what_is_no_table_is_refused(tmp_path):
     (tmp_path / "b.zarr" / "zarr.json").write_text((tmp_path / "b.zarr" / "zarr.json").read_text().replace("dct", "no"))
     with pytest.raises(DataError, match=r"b\.zarr"):
         read_gains(tmp_path / "b.zarr")
+
+
+def test_a_table_that_is_interrupted_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "gains.zarr"
+    kernels, gains = drawn(BASES[1])
+    write_gains(path, kernels, gains, NAMES)
+    rename = type(path).rename
+
+    def interrupted(self, target):
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_gains(path, kernels, 2 * gains, NAMES, overwrite=True)
+    np.testing.assert_array_equal(read_gains(path).gains, gains)
+    assert [p.name for p in tmp_path.iterdir()] == ["gains.zarr"]

@@ -137,3 +137,10 @@ def test_rows_with_other_weights_are_whitened_anew():
     # the same weights: what was tabulated serves on
     assert model.with_data(0 * model.vis.data).whitened(gains) is model.whitened(gains)
     np.testing.assert_array_equal(model.whitened(gains).apply(image), before)
+
+
+def test_gains_changed_in_place_are_seen():
+    model, image, gains = setting()
+    before = model.whitened(gains).apply(image)
+    gains *= 2
+    np.testing.assert_allclose(model.whitened(gains).apply(image), 4 * before)

@@ -100,3 +100,14 @@ def test_the_misfit_is_half_the_whitened_residual_and_its_gradient_is_its_slope(
     central = (misfit.value(small.sky + change) - misfit.value(small.sky - change)) / 2
     assert np.vdot(gradient, change) == pytest.approx(central, rel=1e-9)
     assert value == misfit.value(small.sky)
+
+
+def test_an_image_changed_in_place_is_seen(small):
+    misfit = Misfit(small.model, small.model.kernels.unit())
+    image = small.sky.copy()
+    value, gradient = misfit(image)
+    image *= 2
+    again = Misfit(small.model, small.model.kernels.unit())
+    assert misfit.value(image) == again.value(image) != value
+    np.testing.assert_array_equal(misfit(image)[1], again(image)[1])
+    assert not np.array_equal(misfit(image)[1], gradient)

@@ -32,7 +32,7 @@ def image_figure(outcome: FitOutcome) -> Figure:
     methods = _methods(outcome)
     # the images of bright points would hide the rest: a gamma of one third, from nothing to almost the brightest
     joint = methods["joint"].image
-    top = float(np.quantile(joint, 0.9995)) or float(joint.max())
+    top = float(np.quantile(joint, 0.9995, method="higher")) or float(joint.max())
     return _panels(
         outcome,
         {n: m.image for n, m in methods.items()},

@@ -3,7 +3,9 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from scipy.io import savemat
 
 from retrodict.cases import radio_3c391
+from retrodict.cases.radio_file_figures import image_figure, share_figure
 from retrodict.cases.radio_file_setup import RadioFileSettings, measured, solver_of
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
 from retrodict.cases.radio_setup import RadioSettings, observed
@@ -23,6 +26,7 @@ from retrodict.physics.radio.gain_table import read_gains
 from retrodict.physics.radio.measurement_set import read_measurement_set, write_measurement_set
 from retrodict.physics.radio.noise import noise_from_differences
 from retrodict.physics.radio.simulation import simulate
+from retrodict.physics.radio.unknowns import labelled
 from retrodict.physics.radio.uvfits_writing import write_uvfits
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.physics.radio.wide_field import WideField
@@ -192,6 +196,51 @@ def test_a_known_part_is_held_within_its_bounds_and_must_lie_on_the_same_pixels(
         write_image(given.known, sky, other, overwrite=True)
         with pytest.raises(DataError, match="pixels of the observation"):
             measured(vis, given)
+
+
+def drawn(vis, image):
+    """Figures of images and shares of a fit that found an image with unit gains."""
+    seen = measured(vis, RadioFileSettings(size=32, terms=1, compare=False))
+    kernels = seen.model(~seen.held, seen.config.support).kernels
+    found = labelled(seen.grid, kernels, image, kernels.unit())
+    outcome = SimpleNamespace(problem=seen, result=SimpleNamespace(data=found))
+    return seen, image_figure(outcome), share_figure(outcome)
+
+
+def test_an_image_of_one_pixel_is_drawn_on_a_scale_of_its_own(vis):
+    image = np.zeros((32, 32))
+    image[20, 11] = 0.7
+    _, pixels, shares = drawn(vis, image)
+    (shown,) = pixels.axes[0].images
+    assert (shown.norm.vmin, shown.norm.vmax) == (0, 0.7)
+    assert np.asarray(shown.get_array())[11, 20] == 0.7  # x to the right, y upwards
+    for figure in (pixels, shares):
+        plt.close(figure)
+
+
+def test_the_noise_is_drawn_where_slots_follow_one_another(vis):
+    image = np.zeros((32, 32))
+    image[20, 11] = 0.7
+
+    def noises(ax):
+        return [line.get_xdata()[0] for line in ax.lines if str(line.get_label()).startswith("noise")]
+
+    for scans, count in ((vis.scan, 1), (vis.slots[0], 0)):
+        seen, pixels, shares = drawn(replace(vis, scan=scans), image)
+        found = noises(shares.axes[0])
+        assert len(found) == count
+        # 0.3 Jy of 1 are left, which the axis has to hold beside the noise, 30 dB below the data
+        (left,) = shares.axes[0].lines[0].get_xdata()
+        low, high = shares.axes[0].get_xlim()
+        assert left == pytest.approx(0.3, abs=0.02)
+        assert low < left < high
+        if found:
+            power = seen.vis.weight @ np.abs(seen.vis.data) ** 2
+            noise = noise_from_differences(seen.vis) * np.sqrt(2 * seen.vis.rows / power)
+            assert found == [pytest.approx(noise)]
+            assert low <= noise
+        for figure in (pixels, shares):
+            plt.close(figure)
 
 
 @pytest.mark.slow

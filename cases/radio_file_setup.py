@@ -40,11 +40,10 @@ class RadioFileSettings(ImagingSettings):
     cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1)
-    reweightings: int = setting(1, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     known: FileName = setting("", "", "FITS image of the bright part of the sky, where the solve begins")
     theta: float = setting(0.5, "", "fraction by which a pixel of it may change", ge=0, le=1)
     hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
-    max_steps: int = setting(100, "", "largest number of outer steps", ge=1)
+    max_steps: int = setting(200, "", "largest number of outer steps", ge=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,8 +43,8 @@ class ImagingSettings(HostConfig):
     """Settings of calibration and imaging that simulated and real observations share."""
 
     support: int = setting(5, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
-    threshold: float = setting(4.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
-    reweightings: int = setting(0, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
+    threshold: float = setting(6.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
+    reweightings: int = setting(1, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
     graduated: int = setting(0, "", "outer steps between rings of coefficients that are freed; 0: free at once", ge=0)
     draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
@@ -80,7 +80,7 @@ class RadioSettings(ImagingSettings):
     snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
     terms: int = setting(3, "", "functions of time of a gain", ge=1)
     hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
-    max_steps: int = setting(150, "", "largest number of outer steps", ge=1)
+    max_steps: int = setting(300, "", "largest number of outer steps", ge=1)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _FIRST, _SETTLED = 40, 0.02  # rounds of the first image, and the relative change that ends them
-_TIGHTER = 0.5  # of the spread learned: sparsity shrinks the sky, and wide gains would make up for it
+_TIGHTER = 0.7  # of the spread learned: sparsity shrinks the sky, and wide gains would make up for it
 _SHUT = 1e-5  # spread of coefficients that are held, and the least that is learned
 _STIFF, _YIELD = 0.02, 1.02  # first spread, and its growth in a step: gains must not do an unfinished image's work
 _WORTH = 2e-3  # smaller relative gains of the held-out residual do not prolong a solve
@@ -157,14 +157,14 @@ class JointSolver:
 
     model: Measurement
     held_out: Measurement | None = None
-    threshold: float = 4.0
+    threshold: float = 6.0
     spread: float | None = None
     fixed: Complexes | None = None
     steps: int = 120
     patience: int = 12
     tolerance: float = 1e-4
     bases: tuple[str, ...] = SARA
-    reweightings: int = 0
+    reweightings: int = 1
     known: Floats | None = None
     theta: float = 0.5
     graduated: int = 0

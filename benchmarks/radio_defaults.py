@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/radio_defaults.py [--names spiral] [--arrays vla-a] [--seed 0]
 
 Skies of our own making, two arrays, three levels of noise. The grid: largest threshold of the sparse prior in noise of
-a coefficient, and spread of the gains a priori in units of the true one. The defaults take threshold 6 and learn the
+a coefficient, and spread of the gains a priori in units of the true one. The defaults have one threshold and learn the
 spread; they are told nothing. All stop by the slots held out. MeerKAT, of six times the baselines, has a third of the
 slots. Signal to noise of the image [dB].
 """

@@ -198,40 +198,35 @@ def test_a_known_part_is_held_within_its_bounds_and_must_lie_on_the_same_pixels(
             measured(vis, given)
 
 
-def drawn(vis, image):
-    """Figures of images and shares of a fit that found an image with unit gains."""
+def fitted(vis):
+    """A fit that found unit gains and one pixel of 0.7 Jy, where there is 1."""
     seen = measured(vis, RadioFileSettings(size=32, terms=1, compare=False))
     kernels = seen.model(~seen.held, seen.config.support).kernels
-    found = labelled(seen.grid, kernels, image, kernels.unit())
-    outcome = SimpleNamespace(problem=seen, result=SimpleNamespace(data=found))
-    return seen, image_figure(outcome), share_figure(outcome)
+    image = np.zeros((32, 32))
+    image[20, 11] = 0.7
+    return SimpleNamespace(
+        problem=seen, result=SimpleNamespace(data=labelled(seen.grid, kernels, image, kernels.unit()))
+    )
 
 
 def test_an_image_of_one_pixel_is_drawn_on_a_scale_of_its_own(vis):
-    image = np.zeros((32, 32))
-    image[20, 11] = 0.7
-    _, pixels, shares = drawn(vis, image)
-    (shown,) = pixels.axes[0].images
+    figure = image_figure(fitted(vis))
+    (shown,) = figure.axes[0].images
     assert (shown.norm.vmin, shown.norm.vmax) == (0, 0.7)
     assert np.asarray(shown.get_array())[11, 20] == 0.7  # x to the right, y upwards
-    for figure in (pixels, shares):
-        plt.close(figure)
+    plt.close(figure)
 
 
 def test_the_noise_is_drawn_where_slots_follow_one_another(vis):
-    image = np.zeros((32, 32))
-    image[20, 11] = 0.7
-
-    def noises(ax):
-        return [line.get_xdata()[0] for line in ax.lines if str(line.get_label()).startswith("noise")]
-
     for scans, count in ((vis.scan, 1), (vis.slots[0], 0)):
-        seen, pixels, shares = drawn(replace(vis, scan=scans), image)
-        found = noises(shares.axes[0])
+        outcome = fitted(replace(vis, scan=scans))
+        figure = share_figure(outcome)
+        (ax,), seen = figure.axes, outcome.problem
+        found = [line.get_xdata()[0] for line in ax.lines if str(line.get_label()).startswith("noise")]
         assert len(found) == count
         # 0.3 Jy of 1 are left, which the axis has to hold beside the noise, 30 dB below the data
-        (left,) = shares.axes[0].lines[0].get_xdata()
-        low, high = shares.axes[0].get_xlim()
+        (left,) = ax.lines[0].get_xdata()
+        low, high = ax.get_xlim()
         assert left == pytest.approx(0.3, abs=0.02)
         assert low < left < high
         if found:
@@ -239,8 +234,7 @@ def test_the_noise_is_drawn_where_slots_follow_one_another(vis):
             noise = noise_from_differences(seen.vis) * np.sqrt(2 * seen.vis.rows / power)
             assert found == [pytest.approx(noise)]
             assert low <= noise
-        for figure in (pixels, shares):
-            plt.close(figure)
+        plt.close(figure)
 
 
 @pytest.mark.slow

@@ -4,8 +4,7 @@
 
 Skies of our own making, two arrays, three levels of noise. The grid: largest threshold of the sparse prior in noise of
 a coefficient, and spread of the gains a priori in units of the true one. The defaults have one threshold and learn the
-spread; they are told nothing. All stop by the slots held out. MeerKAT, of six times the baselines, has a third of the
-slots. Signal to noise of the image [dB].
+spread; they are told nothing. All stop by the slots held out. Signal to noise of the image [dB].
 """
 
 from __future__ import annotations
@@ -42,9 +41,8 @@ def main() -> None:
     print(f"{given.size} x {given.size}, {given.slots} slots, seed {given.seed}: defaults, best of the grid, where")
     for sky, array, snr in itertools.product(given.names.split(","), given.arrays.split(","), (20.0, 30.0, 40.0)):
         began = time.perf_counter()
-        slots = given.slots if array == "vla-a" else given.slots // 3
         config = RadioSettings(
-            sky=sky, array=array, snr=snr, size=given.size, slots=slots, seed=given.seed, hold_every=5
+            sky=sky, array=array, snr=snr, size=given.size, slots=given.slots, seed=given.seed, hold_every=5
         )
         seen = observed(config)
         default = solver_of(seen)

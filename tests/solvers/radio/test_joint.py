@@ -83,6 +83,33 @@ def test_regauging_moves_a_common_screen_into_the_image(small):
     assert np.linalg.norm(seen - kept) < 0.05 * np.linalg.norm(seen - model.predict(small.sky, gains))
 
 
+def test_momentum_lasts_while_the_gauge_raises_the_misfit(make_scene):
+    solver = joint(make_scene(amplitude=0.1))
+    state, misfit, kept = solver.init(), [], []
+    for _ in range(20):
+        before = state.momentum
+        state, metrics = solver.step(state)
+        misfit.append(metrics["chi2"])
+        kept.append(state.momentum > before)
+    rises = np.flatnonzero(np.diff(misfit) > 1e-3 * np.array(misfit[:-1])) + 1
+    assert rises.size
+    assert all(kept[k] for k in rises)
+
+
+def test_momentum_ends_where_a_step_turns_the_image_back(small):
+    solver = joint(small)
+    state = solver.init()
+    for _ in range(8):
+        state, _ = solver.step(state)
+    first = 0.5 * (1 + np.sqrt(5))
+    assert state.momentum > 3 * first
+    overshot = replace(state, ahead=np.maximum(state.ahead + 20 * (state.ahead - state.image), 0))
+    after, _ = solver.step(overshot)
+    assert after.momentum == pytest.approx(first)
+    np.testing.assert_array_equal(after.ahead, after.image)
+    np.testing.assert_array_equal(after.gains_ahead, after.gains)
+
+
 def test_wrong_settings_are_refused(small):
     with pytest.raises(SolverError, match="steps 0"):
         joint(small, steps=0)

@@ -96,8 +96,9 @@ def gain_figure(outcome: FitOutcome) -> Figure:
     figure, axes = canvas(2, 1, 7.0, 5.0)
     hours = (times - times[0]) / 3600
     used = np.unique(np.concatenate([model.first, model.second]))
+    size = float(np.clip(120 / times.size, 2, 5))  # dots that are seen where slots are few, and do not merge where many
     for j, receptor in enumerate(used[np.linspace(0, used.size - 1, min(5, used.size)).astype(int)]):
-        style: dict[str, Any] = {"color": COLOURS[j], "marker": ".", "ms": 2, "ls": "none"}
+        style: dict[str, Any] = {"color": COLOURS[j], "marker": "o", "ms": size, "mew": 0, "ls": "none"}
         name = seen.vis.receptor_names[receptor]
         axes[0, 0].plot(hours, np.abs(found[:, receptor]), label=name, **style)
         axes[1, 0].plot(hours, np.rad2deg(np.angle(found[:, receptor])), **style)
@@ -105,7 +106,7 @@ def gain_figure(outcome: FitOutcome) -> Figure:
     axes[1, 0].set(xlabel="time from the first slot [h]", ylabel="phase [degree]")
     handles = axes[0, 0].get_legend_handles_labels()
     axes[1, 0].legend(
-        *handles, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=5, fontsize="small", markerscale=5
+        *handles, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=5, fontsize="small", markerscale=5 / size
     )
     return figure
 

@@ -6,7 +6,7 @@ Nothing is taken from the truth. The noise scale ``s`` follows the residual, the
 observation sends into every wavelet subband and the sky found there, the spread ``a`` the gains found so far. A screen
 that is common to all antennas can be moved from the gains into the image without a trace in the data: after every
 calibration it is (`regauged`). Each block descends; between outer steps the pair is extrapolated, and momentum ends
-where a step turns the image back. Slots held out of both fits say when to stop.
+where a step turns it back. Slots held out of both fits say when to stop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -305,8 +305,8 @@ class JointSolver:
     ) -> tuple[JointState, Metrics]:
         image = found.image
         # O'Donoghue & Candes (2015, Found. Comput. Math. 15, 715); the misfit cannot say when, for the gauge raises it
-        back = float(np.vdot(state.ahead - image, image - state.image)) > 0
-        t = 1.0 if back else state.momentum
+        back = _against(state.ahead, image, state.image) + _against(state.gains_ahead, gains, state.gains)
+        t = 1.0 if back > 0 else state.momentum
         following = 0.5 * (1 + np.sqrt(1 + 4 * t * t))
         beta = min((t - 1) / following, 0.95)
         moved = _norm(image - state.image) / max(_norm(image), 1e-300)
@@ -371,6 +371,11 @@ class JointSolver:
     def unpack(self, arrays: Mapping[str, Array]) -> JointState:
         """Inverse of `pack`."""
         return unpacked(JointState, arrays)
+
+
+def _against(ahead: NDArray[Any], new: NDArray[Any], old: NDArray[Any]) -> float:
+    """How far the step from ``ahead`` to ``new`` goes against the way from ``old`` to ``new``, over ``new`` squared."""
+    return float(np.vdot(ahead - new, new - old).real) / max(_norm(new), 1e-300) ** 2
 
 
 def _norm(a: NDArray[np.generic]) -> float:

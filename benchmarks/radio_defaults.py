@@ -68,7 +68,8 @@ def main() -> None:
         behind.append(best[0] - ours[0])
         print(
             f"  {sky:8s} {array:8s} {snr:.0f} dB: {ours[0]:5.2f} ({ours[1]:.2f})  {best[0]:5.2f} ({best[1]:.2f}; "
-            f"threshold {where[0]:g}, spread {where[1]:.2g})  behind by {behind[-1]:+.2f}  [{time.perf_counter() - began:.0f} s]",
+            f"threshold {where[0]:g}, spread {where[1]:.2g})  behind by {behind[-1]:+.2f}  "
+            f"[{time.perf_counter() - began:.0f} s]",
             flush=True,
         )
     print(f"behind: median {np.median(behind):.2f}, largest {max(behind):.2f}; within half a dB in", end=" ")

@@ -5,7 +5,7 @@
 Skies of our own making, two arrays, three levels of noise. The grid: largest threshold of the sparse prior in noise of
 a coefficient, and spread of the gains a priori in units of the true one. The defaults have one threshold and learn the
 spread; they are told nothing. All stop by the slots held out. Signal to noise of the image [dB], and in brackets up to
-the screen that all true gains share: a search by the truth also finds whose screen it is by chance.
+the screen that all true gains share: a search by the truth also finds whose screen it is by chance, hence a second one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--arrays", default="vla-a,meerkat")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    behind = []
+    behind: list[float] = []
+    shared: list[float] = []
     print(f"{given.size} x {given.size}, {given.slots} slots, seed {given.seed}: defaults, best of the grid, where")
     for sky, array, snr in itertools.product(given.names.split(","), given.arrays.split(","), (20.0, 30.0, 40.0)):
         began = time.perf_counter()
@@ -52,11 +53,12 @@ def main() -> None:
 
         def score(
             solver: JointSolver,
-            truths: tuple[np.ndarray, ...] = (seen.sky, seen.sky * screen),
+            truths: tuple[np.ndarray, np.ndarray] = (seen.sky, seen.sky * screen),
             steps: int = config.max_steps,
-        ) -> tuple[float, ...]:
+        ) -> tuple[float, float]:
             image = iterate(solver, steps).data["image"].values
-            return tuple(signal_to_noise(image, truth) for truth in truths)
+            on_sky, up_to_screen = (signal_to_noise(image, truth) for truth in truths)
+            return on_sky, up_to_screen
 
         true = config.amplitude / np.sqrt(config.terms)
         found = {
@@ -64,16 +66,18 @@ def main() -> None:
             for t, s in itertools.product(THRESHOLDS, SPREADS)
         }
         ours, where = score(default), max(found, key=lambda k: found[k])
-        best = found[where]
+        best, best_up_to_screen = found[where], max(value for _, value in found.values())
         behind.append(best[0] - ours[0])
+        shared.append(best_up_to_screen - ours[1])
         print(
             f"  {sky:8s} {array:8s} {snr:.0f} dB: {ours[0]:5.2f} ({ours[1]:.2f})  {best[0]:5.2f} ({best[1]:.2f}; "
-            f"threshold {where[0]:g}, spread {where[1]:.2g})  behind by {behind[-1]:+.2f}  "
-            f"[{time.perf_counter() - began:.0f} s]",
+            f"threshold {where[0]:g}, spread {where[1]:.2g})  behind by {behind[-1]:+.2f}, up to the screen by "
+            f"{shared[-1]:+.2f}  [{time.perf_counter() - began:.0f} s]",
             flush=True,
         )
-    print(f"behind: median {np.median(behind):.2f}, largest {max(behind):.2f}; within half a dB in", end=" ")
-    print(f"{sum(b <= 0.5 for b in behind)} of {len(behind)}")
+    for name, values in (("behind", behind), ("up to the screen", shared)):
+        print(f"{name}: median {np.median(values):.2f}, largest {max(values):.2f}; within half a dB in", end=" ")
+        print(f"{sum(v <= 0.5 for v in values)} of {len(values)}")
 
 
 if __name__ == "__main__":

@@ -375,7 +375,7 @@ class JointSolver:
 
 def _against(ahead: NDArray[Any], new: NDArray[Any], old: NDArray[Any]) -> float:
     """How far the step from ``ahead`` to ``new`` goes against the way from ``old`` to ``new``, over ``new`` squared."""
-    return float(np.vdot(ahead - new, new - old).real) / max(_norm(new), 1e-300) ** 2
+    return float(np.vdot(ahead - new, new - old).real) / max(float(np.vdot(new, new).real), 1e-300)
 
 
 def _norm(a: NDArray[np.generic]) -> float:

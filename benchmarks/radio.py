@@ -40,7 +40,7 @@ from retrodict.solvers.iterate import iterate
 from retrodict.solvers.radio.gain_blocks import GainBlocks
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
 from retrodict.solvers.radio.gain_normal import NormalEquations
-from retrodict.solvers.radio.gauge import regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
 from retrodict.solvers.radio.misfit import Misfit
 
 SKIES = {"M31": "M31.fits", "W28": "W28_256.fits", "3C353": "3c353_gdth.fits.gz"}
@@ -163,9 +163,8 @@ def methods(skies: Path | None, seeds: int, names: str) -> None:
                 image = result.data["image"].values
                 found[method].append(signal_to_noise(image, seen.sky))
                 if method == "joint":
-                    _, screen = regauged(seen.model().kernels, seen.grid, seen.coefficients)
-                    shared.append(signal_to_noise(image, seen.sky * screen))
-                    screens.append(signal_to_noise(seen.sky * screen, seen.sky))
+                    shared.append(signal_to_noise(image, seen.sky_behind_screen))
+                    screens.append(signal_to_noise(seen.sky_behind_screen, seen.sky))
         text = [
             f"{m} {np.median(v):.1f} [{min(v):.1f}, {max(v):.1f}] ({np.median(spent[m]):.0f})" for m, v in found.items()
         ]

@@ -22,7 +22,7 @@ import numpy as np
 
 from retrodict.cases.radio_setup import RadioSettings, observed, solver_of
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.gauge import regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
 from retrodict.solvers.radio.joint import JointSolver
 
 THRESHOLDS = (1.0, 3.0, 10.0)
@@ -49,11 +49,9 @@ def main() -> None:
         seen = observed(config)
         default = solver_of(seen)
 
-        _, screen = regauged(default.model.kernels, seen.grid, seen.coefficients)
-
         def score(
             solver: JointSolver,
-            truths: tuple[np.ndarray, np.ndarray] = (seen.sky, seen.sky * screen),
+            truths: tuple[np.ndarray, np.ndarray] = (seen.sky, seen.sky_behind_screen),
             steps: int = config.max_steps,
         ) -> tuple[float, float]:
             image = iterate(solver, steps).data["image"].values

@@ -28,7 +28,7 @@ from retrodict.cases.radio_setup import Observation, observed, solver_of
 from retrodict.physics.radio.fits_image import write_image
 from retrodict.physics.radio.visibilities import Grid
 from retrodict.solvers.iterate import iterate
-from retrodict.solvers.radio.gauge import regauged, signal_to_noise
+from retrodict.solvers.radio.gauge import signal_to_noise
 
 BRIGHT, FAINT, FLUX = 20, 10, 1e-4
 
@@ -53,7 +53,6 @@ def main() -> None:
     for seed in range(parser.parse_args().seeds):
         with tempfile.TemporaryDirectory() as folder:
             seen, faint = scene(seed, Path(folder))
-        _, screen = regauged(seen.model().kernels, seen.grid, seen.coefficients)
         for name, method, rounds in (
             ("joint", "joint", 3),
             ("not reweighted", "joint", 0),
@@ -62,7 +61,7 @@ def main() -> None:
             began = time.perf_counter()
             solver = replace(solver_of(seen, method), reweightings=rounds)
             image = iterate(solver, seen.config.max_steps).data["image"].values
-            truth = seen.sky if method == "true gains" else seen.sky * screen
+            truth = seen.sky if method == "true gains" else seen.sky_behind_screen
             true = truth[tuple(faint.T)]
             found = int((image[tuple(faint.T)] > 0.5 * true).sum())
             share = np.array([image[i - 1 : i + 2, j - 1 : j + 2].sum() for i, j in faint]) / true

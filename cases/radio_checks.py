@@ -104,11 +104,10 @@ def _joint(text: str, _digest: str) -> Array:
 
 def _up_to_gauge(config: RadioSettings) -> float:
     """Signal to noise of the joint image against the true sky times the mean of the true gains, squared."""
-    from retrodict.solvers.radio.gauge import regauged, signal_to_noise
+    from retrodict.solvers.radio.gauge import signal_to_noise
 
-    seen = observed(config)
-    _, screen = regauged(seen.model().kernels, seen.grid, _truth(seen))
-    return signal_to_noise(_joint(config.model_dump_json(), sky_digest(config)), seen.sky * screen)
+    image = _joint(config.model_dump_json(), sky_digest(config))
+    return signal_to_noise(image, observed(config).sky_behind_screen)
 
 
 def _snr(config: RadioSettings) -> dict[str, float]:

@@ -127,6 +127,21 @@ class Observation:
         """Rows held out."""
         return np.asarray(self.vis.slots[0] % self.config.hold_every == self.config.hold_every // 2)
 
+    @property
+    def sky_behind_screen(self) -> Floats:
+        """True image times the screen that all true gains share, which data cannot tell from it, shape (N, N).
+
+        Raises
+        ------
+        ConfigError
+            If the gains are not band-limited.
+        """
+        from retrodict.solvers.radio.gauge import regauged
+
+        if self.coefficients is None:
+            raise ConfigError(expected("effects", self.config.effects, "smooth: others have no true coefficients"))
+        return self.sky * regauged(self.model().kernels, self.grid, self.coefficients)[1]
+
 
 def observed(config: RadioSettings) -> Observation:
     """Return the observation of some settings; the last few are kept.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.model import Differentiable
 from retrodict.physics.spaces import Array, Space, Tree
 
-__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Smooth", "Term"]
+__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Pulled", "Residual", "Smooth", "Term"]
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +84,24 @@ class Proximable(Protocol):
 
     def prox(self, x: Tree, step: float) -> Tree:
         """Return ``argmin_u value(u) + |u - x|^2 / (2 step)``."""
+        ...
+
+
+@runtime_checkable
+class Pulled(Protocol):
+    """A prior that says how far data have pulled an unknown away from it."""
+
+    def pulls(self, x: Tree) -> Mapping[str, Floats]:
+        """Return, for each unknown, its distance from what was expected in prior standard deviations."""
+        ...
+
+
+@runtime_checkable
+class Residual(Protocol):
+    """A term that compares a model with data, and so can be tested."""
+
+    def residuals(self, x: Tree) -> Mapping[str, tuple[tuple[str, ...], Floats]]:
+        """Return, for each observed variable, its dimensions and standardised residuals; NaN where not observed."""
         ...
 
 
@@ -164,6 +182,14 @@ class Misfit:
         f = self.model.apply(x)
         obs = self.observation
         return sum(obs.noise[k].nll(obs.values[k], np.asarray(f[k], float), obs.mask[k]) for k in obs.space)
+
+    def residuals(self, x: Tree) -> dict[str, tuple[tuple[str, ...], Floats]]:
+        """Return the standardised residuals of every variable, NaN where nothing valid was observed."""
+        f, obs, found = self.model.apply(x), self.observation, {}
+        for k, var in obs.space.items():
+            standard = obs.noise[k].standardise(obs.values[k], np.asarray(f[k], float), obs.mask[k])
+            found[k] = var.dims, np.where(obs.mask[k], standard, np.nan)
+        return found
 
     def gradient(self, x: Tree) -> dict[str, Array]:
         """Return the gradient by the model's adjoint."""

@@ -4,7 +4,8 @@ import torch
 
 from retrodict.inverse.likelihood import LogLikelihood
 from retrodict.inverse.noise import Gaussian
-from retrodict.inverse.posterior import curvature, posterior
+from retrodict.inverse.curvature import curvature
+from retrodict.inverse.posterior import posterior
 from retrodict.inverse.priors import GaussianPrior
 from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.terms import Term

@@ -60,6 +60,10 @@ class Row:
         Its run folder; empty if none was made.
     cells : Mapping
         Further columns: the settings that vary, the estimates found.
+    assessment : str
+        Whether the answer of a fit holds, in one word; empty for other verbs.
+    reasons : str
+        Why.
     """
 
     label: str
@@ -69,6 +73,8 @@ class Row:
     message: str
     folder: str
     cells: Mapping[str, Any]
+    assessment: str = ""
+    reasons: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ class MemberTable:
     def ok(self) -> bool:
         """Whether every member is."""
         return all(r.ok for r in self.rows)
+
+    @property
+    def fits(self) -> bool:
+        """Whether no fit is contradicted by its data."""
+        return all(r.assessment != "misfit" for r in self.rows)
 
 
 def carry_out(member: Member) -> Row:
@@ -137,7 +148,9 @@ def _row(member: Member, message: str = "") -> Row:
     ok = folder.status == "ok" and not message
     status = folder.status if not message else "failed"
     seconds = float(folder.provenance["seconds"] or 0.0)
-    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), cells)
+    told_of = folder.provenance.get("assessment") or {"word": "", "reasons": []}
+    held = (str(told_of["word"]), "; ".join(told_of["reasons"]))
+    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), cells, *held)
 
 
 def _estimates(folder: Path) -> dict[str, float]:

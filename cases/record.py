@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.config import CaseConfig, config_hash, describe
 from retrodict.cases.environment import environment
@@ -21,6 +21,9 @@ from retrodict.cases.toml import to_toml
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
 from retrodict.solvers.callbacks import JsonLog
 from retrodict.solvers.files import read_json, sha256, write_json, write_text
+
+if TYPE_CHECKING:
+    from retrodict.inverse.assessment import Assessment
 
 __all__ = ["RunFolder", "create", "fingerprint", "read_provenance", "reopen"]
 
@@ -94,12 +97,14 @@ class RunFolder:
 
     def restart(self) -> None:
         """Record that a verb works in the folder again; if it is killed, nothing that it rewrote is held against it."""
-        self.provenance |= {"status": "running", "message": ""}
+        self.provenance |= {"status": "running", "message": "", "assessment": None}
         self.seal()
 
-    def finish(self, status: str, message: str = "") -> None:
-        """Record how the verb ended, and the checksum of every file."""
+    def finish(self, status: str, message: str = "", assessment: Assessment | None = None) -> None:
+        """Record how the verb ended, whether its answer holds, and the checksum of every file."""
         ended = time.time()
+        if assessment is not None:
+            self.provenance["assessment"] = {"word": assessment.word, "reasons": list(assessment.reasons)}
         self.provenance |= {"status": status, "message": message, "ended": _stamp(ended)}
         self.provenance["seconds"] = round(ended - self.provenance["began"], 3)
         self.log.write("end", status=status, message=message)
@@ -178,6 +183,7 @@ def create(
             "settings": describe(config),
             "status": "running",
             "message": "",
+            "assessment": None,
             "began": began,
             "started": _stamp(began),
             "ended": None,

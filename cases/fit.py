@@ -129,6 +129,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         If the problem lacks a capability that the solver needs.
     """
     from retrodict.inverse.estimators import solver_for
+    from retrodict.inverse.probing import probe
     from retrodict.inverse.problem import InverseProblem
 
     if case.problem is None:
@@ -143,6 +144,8 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         if data is None or isinstance(error, (ConfigError, DataError)):
             raise
         raise DataError(f"{data}: {error if isinstance(error, RetrodictError) else repr(error)}") from error
+    if isinstance(problem, InverseProblem):
+        probe(problem)
     if case.solver is not None:
         return problem, case.solver(config, problem)
     if not isinstance(problem, InverseProblem):

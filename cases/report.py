@@ -111,8 +111,8 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     title, summary : str
         Heading, and a sentence.
     rows : sequence of Mapping
-        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty) ``assessment`` and
-        ``reasons`` (empty where there is none), and ``cells``, a mapping of further columns.
+        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty),
+        ``assessment`` and ``reasons`` (empty where there is none), and ``cells``, a mapping of further columns.
 
     Returns
     -------

@@ -155,7 +155,7 @@ class Misfit:
     Raises
     ------
     SpaceError
-        If the observation lives in another space than the model's range.
+        If the model has no derivative, or the observation lives in another space than the model's range.
 
     Examples
     --------
@@ -173,6 +173,9 @@ class Misfit:
     observation: Observation
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, Differentiable):
+            wanted = "a Differentiable model; Differenced(model) of retrodict.physics.differences makes one of any"
+            raise SpaceError(expected("Misfit", f"a {type(self.model).__name__} without linearize", wanted))
         if self.model.range != self.observation.space:
             got, want = self.observation.space, self.model.range
             raise SpaceError(expected("Misfit", f"observation in {got}", f"the model's range {want}"))

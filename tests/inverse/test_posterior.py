@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from retrodict.inverse.curvature import curvature
 from retrodict.inverse.likelihood import LogLikelihood
 from retrodict.inverse.noise import Gaussian
-from retrodict.inverse.curvature import curvature
 from retrodict.inverse.posterior import posterior
 from retrodict.inverse.priors import GaussianPrior
 from retrodict.inverse.problem import InverseProblem

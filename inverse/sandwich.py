@@ -84,7 +84,7 @@ def sandwich(lever: Leverage, information: Floats, prior: Floats) -> Sandwich | 
     grids = _grids(lever)
     groups = [_scores(lever, grid) for grid in grids]
     count = sum(int(np.any([r >= 0 for r in grid], axis=0).sum()) for grid in grids)
-    if count < 2 * _WINDOWS:
+    if count < 2 * _WINDOWS:  # none at all where the terms have no residual vector
         return None
     level, moment = _spectra(groups, count)
     longest = max(g.shape[1] for g in groups)

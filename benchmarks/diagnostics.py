@@ -100,20 +100,22 @@ def main() -> None:
     print("all within three binomial deviations" if within else "NOT all within three binomial deviations")
 
     drift = right["correlated"]
+    normal, heavy, relative = (right[k].sample for k in ("Gaussian", "Student-t", "relative"))
+    bent = mean + 3 * np.cos(7 * t)
     wrong: dict[str, tuple[NoiseModel, Callable[[np.random.Generator], np.ndarray], str]] = {
-        "twice the noise": (Gaussian(1.0), lambda r: right["Gaussian"].sample(mean, r), "chi2_p"),
-        "half the noise": (Gaussian(4.0), lambda r: right["Gaussian"].sample(mean, r), "chi2_low_p"),
+        "twice the noise": (Gaussian(1.0), lambda r: normal(mean, r), "chi2_p"),
+        "half the noise": (Gaussian(4.0), lambda r: normal(mean, r), "chi2_low_p"),
         "outliers taken as Gaussian": (
             Gaussian(2 * 2**0.5),
-            lambda r: right["Student-t"].sample(mean, r),
+            lambda r: heavy(mean, r),
             "normality_p",
         ),
-        "relative taken as constant": (Gaussian(6.3), lambda r: right["relative"].sample(mean, r), "normality_p"),
+        "relative taken as constant": (Gaussian(6.3), lambda r: relative(mean, r), "normality_p"),
         "correlated taken as white": (Gaussian(2.0), lambda r: drift.sample(mean, r), "whiteness_p"),
         "counts of twice the spread": (Poisson(), lambda r: r.negative_binomial(mean / 3, 0.25) * 1.0, "chi2_p"),
         "a curve under the line": (
             Gaussian(2.0),
-            lambda r: right["Gaussian"].sample(mean + 3 * np.cos(7 * t), r),
+            lambda r: normal(bent, r),
             "whiteness_p",
         ),
     }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.terms import GaussNewton, Misfit, Smooth, Term
+from retrodict.physics.differences import typical_sizes
 from retrodict.physics.errors import RetrodictError, SolverError, expected
 from retrodict.physics.spaces import Array, Space, Tree
 
@@ -102,19 +103,23 @@ def _model(term: Term, misfit: Misfit, start: Tree) -> None:
     size = float(np.linalg.norm(white(value)))
     if np.linalg.norm(white({k: again[k] - value[k] for k in value})) > 1e-6 * max(size, 1e-300):
         raise SolverError(expected(where, "other data from linearize than from apply", "one model"))
-    direction = _direction(model.domain, at, lambda d: float(np.linalg.norm(white(slope.apply(d)))))
-    image = slope.apply(direction)
-    claimed = white(image)
+    heard, unheard = _directions(model.domain, at, lambda d: float(np.linalg.norm(white(slope.apply(d)))))
 
-    def difference(h: float) -> Floats:
-        there, back = (model.apply(model.domain.axpy(s * h, direction, at)) for s in (1, -1))
-        return white({k: (np.asarray(there[k]) - np.asarray(back[k])) / (2 * h) for k in value})
+    for direction in (heard, unheard):
 
-    columns = {k: white(slope.apply({**model.domain.zeros(), k: direction[k]})) for k in model.domain}
-    _agree(where, columns, claimed, difference, size)
+        def difference(h: float, direction: Tree = direction) -> Floats:
+            there, back = (model.apply(model.domain.axpy(s * h, direction, at)) for s in (1, -1))
+            return white({k: (np.asarray(there[k]) - np.asarray(back[k])) / (2 * h) for k in value})
+
+        columns = {
+            k: white(slope.apply({**model.domain.zeros(), k: v})) for k, v in direction.items() if np.any(v != 0)
+        }
+        if columns:
+            _agree(where, columns, white(slope.apply(direction)), difference, size)
+    image = slope.apply(heard)
     weight = {k: np.where(obs.mask[k], np.asarray(image[k]), 0.0) for k in obs.space}
     forth = model.range.inner(image, weight)
-    back = model.domain.inner(direction, slope.adjoint(weight))
+    back = model.domain.inner(heard, slope.adjoint(weight))
     if not abs(forth - back) <= 1e-6 * abs(forth):
         got = f"an adjoint that is off by {abs(forth - back) / max(abs(forth), 1e-300):.1e}"
         raise SolverError(expected(where, got, "the adjoint of the derivative"))
@@ -142,6 +147,8 @@ def _agree(
 
 def _culprit(columns: Mapping[str, Floats], gap: Floats) -> tuple[str, float]:
     """Return the variable whose column explains most of the gap, and by what factor it is off."""
+    if not any(np.any(column) for column in columns.values()):
+        return ", ".join(columns), 0.0
     least, best = np.inf, ("its parameters", np.nan)
     for name, column in columns.items():
         power = float(column @ column)
@@ -167,7 +174,7 @@ def _function(term: Term, fn: Smooth, space: Space, start: Tree) -> None:
         line = fn.linearize(at)
         if line.residual.ndim != 1 or not np.isfinite(line.residual).all():
             raise SolverError(expected(where, f"residuals of shape {line.residual.shape}", "finite numbers in one row"))
-    sizes = _sizes(space, at)
+    sizes = typical_sizes(space, at)
     direction = {k: np.sign(np.real(gradient[k])) * sizes[k] for k in space}
     claimed = sum(float(np.sum(np.real(np.conj(gradient[k]) * direction[k]))) for k in space)
     best = np.inf
@@ -203,19 +210,9 @@ def _checked(where: str, space: Space, data: Any, mask: Mapping[str, NDArray[np.
     return arrays
 
 
-def _sizes(space: Space, at: Tree) -> dict[str, Array]:
-    """Return the size of a change of every entry: that of its value, or of the variable, or one."""
-    sizes = {}
-    for name in space:
-        own = np.abs(np.asarray(at[name]))
-        largest = float(own.max(initial=0.0)) or 1.0
-        sizes[name] = np.where(own > 0, own, largest)
-    return sizes
-
-
 def _inside(space: Space, start: Tree) -> dict[str, Array]:
     """Return the start, moved off bounds that a step of the differences would cross."""
-    sizes, at = _sizes(space, start), {}
+    sizes, at = typical_sizes(space, start), {}
     for name, var in space.items():
         low, high = var.bounds
         room = np.minimum(2 * _STEPS[0] * sizes[name], 0.25 * (high - low))
@@ -224,10 +221,16 @@ def _inside(space: Space, start: Tree) -> dict[str, Array]:
     return at
 
 
-def _direction(space: Space, at: Tree, influence: Callable[[Tree], float]) -> dict[str, Array]:
-    """Return a direction of random signs in which every variable changes the data by as much, within limits."""
-    rng, sizes = np.random.default_rng(7), _sizes(space, at)
+def _directions(
+    space: Space, at: Tree, influence: Callable[[Tree], float]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return two directions of random signs: of the variables that the derivative feels, and of those it does not.
+
+    Along the first every variable changes the data by as much, within limits, so that each is examined.
+    """
+    rng, sizes = np.random.default_rng(7), typical_sizes(space, at)
     parts = {k: np.asarray(sizes[k] * rng.choice([-1.0, 1.0], size=var.shape)) for k, var in space.items()}
     felt = {k: influence({**space.zeros(), k: part}) for k, part in parts.items()}
     least = min((v for v in felt.values() if v > 0), default=1.0)
-    return {k: part * max(least / felt[k], _QUIET) if felt[k] > 0 else part for k, part in parts.items()}
+    heard = {k: part * max(least / felt[k], _QUIET) if felt[k] > 0 else 0 * part for k, part in parts.items()}
+    return heard, {k: 0 * part if felt[k] > 0 else part for k, part in parts.items()}

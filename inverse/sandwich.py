@@ -9,7 +9,7 @@ the scores (Politis and White 2004; Patton, Politis and White 2009).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ __all__ = ["Sandwich", "sandwich"]
 Floats = NDArray[np.float64]
 
 _SEGMENTS = 4
+_PLENTY = 5  # independent residuals for each unknown of a quarter, below which quarters are not compared
 _WINDOWS = 8  # fewer windows than this in all data give no covariance worth its name
 
 
@@ -40,7 +41,7 @@ class Sandwich:
         Degrees of freedom of the covariance, for intervals by Student's t.
     disagreement : float
         Mean square by which quarters of the data pull the estimate apart, in units of what the covariance allows; one
-        is expected.
+        is expected. NaN where the quarters are too short to be compared.
     disagreement_p : float
         Probability of a larger one.
     """
@@ -82,6 +83,27 @@ def sandwich(lever: Leverage, information: Floats, prior: Floats) -> Sandwich | 
     True
     """
     grids = _grids(lever)
+    middle = _middle(lever, grids, float(lever.share.sum()))
+    if middle is None:
+        return None
+    half = np.linalg.solve(information, middle.matrix + prior)
+    covariance = np.linalg.solve(information, half.T).T
+    spread, p = _disagreement(lever, grids)
+    return Sandwich(0.5 * (covariance + covariance.T), middle.window, middle.freedom, spread, p)
+
+
+@dataclass(frozen=True)
+class _Middle:
+    """Covariance of the sum of all scores, by windows."""
+
+    matrix: Floats
+    window: int
+    freedom: float
+    independent: float
+
+
+def _middle(lever: Leverage, grids: list[list[NDArray[np.int64]]], lost: float) -> _Middle | None:
+    """Return the covariance of the scores; ``lost`` degrees of freedom have gone into the residuals."""
     groups = [_scores(lever, grid) for grid in grids]
     count = sum(int(np.any([r >= 0 for r in grid], axis=0).sum()) for grid in grids)
     if count < 2 * _WINDOWS:  # none at all where the terms have no residual vector
@@ -92,16 +114,11 @@ def sandwich(lever: Leverage, information: Floats, prior: Floats) -> Sandwich | 
     window = int(np.clip(np.ceil(optimal.max()), 1, longest))
     if count < _WINDOWS * window:
         return None
-    lost = float(lever.share.sum())
     left = np.maximum(count / level, 2 * lost)  # independent residuals that would hold as much
     # what a finite window misses, and what the fit has taken out of the residuals
     missed = np.maximum(1 - moment / (level * window), 0.3) * (1 - lost / left)
-    middle = np.asarray(sum(_windowed(g, window) for g in groups)) / np.sqrt(np.outer(missed, missed))
-    half = np.linalg.solve(information, middle + prior)
-    covariance = np.linalg.solve(information, half.T).T
-    freedom = max(1.5 * count / window - lost, 2.0)
-    spread, p = _disagreement(lever, grids, information - prior, middle, freedom)
-    return Sandwich(0.5 * (covariance + covariance.T), window, freedom, spread, p)
+    matrix = np.asarray(sum(_windowed(g, window) for g in groups)) / np.sqrt(np.outer(missed, missed))
+    return _Middle(matrix, window, max(1.5 * count / window - lost, 2.0), float(np.min(count / level)))
 
 
 def _grids(lever: Leverage) -> list[list[NDArray[np.int64]]]:
@@ -156,29 +173,37 @@ def _windowed(scores: Floats, window: int) -> Floats:
     return np.asarray(flat.T @ flat / width)
 
 
-def _disagreement(
-    lever: Leverage, grids: list[list[NDArray[np.int64]]], data: Floats, middle: Floats, freedom: float
-) -> tuple[float, float]:
-    """Return how far quarters of the data pull the estimate apart, and how likely that is."""
+def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]]) -> tuple[float, float]:
+    """Return how far quarters of the data pull the estimate apart, and how likely that is.
+
+    What is allowed is measured within the quarters, each with its own estimate, so that a model that holds for none of
+    the whole record does not excuse itself by what it leaves.
+    """
+    data = lever.jacobian.T @ lever.jacobian
     values, vectors = np.linalg.eigh(data)
     kept = values > 1e-11 * values.max(initial=0.0)
     root = vectors[:, kept] / np.sqrt(values[kept])
-    inflation = root.T @ middle @ root  # of the scores, where their information is one
-    total, used = 0.0, 0
+    jacobian, size = lever.jacobian @ root, int(kept.sum())
+    quarters = []
+    within = lever.residual.copy()
     for quarter in range(_SEGMENTS):
         rows = np.concatenate([np.array_split(r.ravel(), _SEGMENTS)[quarter] for grid in grids for r in grid])
         rows = rows[rows >= 0]
-        jacobian = lever.jacobian[rows] @ root
-        information, turned = np.linalg.eigh(jacobian.T @ jacobian)
-        half = (turned * np.sqrt(np.maximum(information, 0.0))) @ turned.T
-        allowed = half @ inflation @ half
-        if np.linalg.cond(allowed) > 1e10:
-            continue  # a quarter that does not determine all unknowns says nothing of them
-        score = jacobian.T @ lever.residual[rows]
-        total += float(score @ np.linalg.solve(allowed, score))
-        used += 1
-    degrees = (used - 1) * int(kept.sum())
-    if degrees < 1:
+        own = jacobian[rows].T @ jacobian[rows]
+        if rows.size <= size or np.linalg.cond(own) > 1e10:
+            return np.nan, np.nan  # a quarter that does not determine all unknowns says nothing of them
+        score = jacobian[rows].T @ lever.residual[rows]
+        within[rows] -= jacobian[rows] @ np.linalg.solve(own, score)
+        quarters.append((own, score))
+    allowed = _middle(replace(lever, residual=within, jacobian=jacobian), grids, float(_SEGMENTS * size))
+    if allowed is None or allowed.independent < _PLENTY * _SEGMENTS * size:
         return np.nan, np.nan
+    total = 0.0
+    for own, score in quarters:
+        # the scores of a quarter are as uncertain as its information, which is a part of one, makes them
+        information, turned = np.linalg.eigh(own)
+        half = (turned * np.sqrt(information)) @ turned.T
+        total += float(score @ np.linalg.solve(half @ allowed.matrix @ half, score))
+    degrees = (_SEGMENTS - 1) * size
     ratio = total / degrees
-    return ratio, float(stats.f.sf(ratio, degrees, freedom))
+    return ratio, float(stats.f.sf(ratio, degrees, allowed.freedom))

@@ -11,7 +11,7 @@ from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.model import ForwardModel, Operator
 from retrodict.physics.spaces import Array, Space, Tree
 
-__all__ = ["Differenced"]
+__all__ = ["Differenced", "typical_sizes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Differenced:
     accuracy : float, optional
         Relative accuracy of what it returns: the rounding unit for closed forms, the tolerance of an iterative solver.
     scales : Mapping of str to float, optional
-        Typical size of a variable where that is not its value at hand; one for a variable that is zero.
+        Typical size of a variable; by default that of its largest entry at hand, or one where all are zero.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Differenced:
         base = self.range.pack(value)
         lower, upper = self.domain.bounds()
         matrix = np.empty((base.size, x.size))
-        for j, size in enumerate(self._sizes(x)):
+        for j, size in enumerate(self.domain.pack(self._sizes(at))):
             # the two errors of a difference are balanced at the cube root of the accuracy
             h = np.cbrt(self.accuracy) * size
 
@@ -100,11 +100,20 @@ class Differenced:
             lambda dy: self.domain.unpack(matrix.T @ self.range.pack(dy)),
         )
 
-    def _sizes(self, x: Array) -> Array:
-        """Return the typical size of every real unknown."""
-        sizes: list[float] = []
-        for name, var in self.domain.items():
-            count = var.size * (2 if var.is_complex else 1)
-            own = np.abs(x[len(sizes) : len(sizes) + count])
-            sizes += [self.scales[name]] * count if name in self.scales else np.where(own > 0, own, 1.0).tolist()
-        return np.array(sizes)
+    def _sizes(self, at: Tree) -> dict[str, Array]:
+        found = typical_sizes(self.domain, at)
+        own = {k: np.full(var.shape, self.scales.get(k, found[k])) for k, var in self.domain.items()}
+        # of a complex variable the imaginary part moves as far as the real one
+        return {k: v * (1 + 1j) if self.domain[k].is_complex else v for k, v in own.items()}
+
+
+def typical_sizes(space: Space, at: Tree) -> dict[str, float]:
+    """Return the size of a change of every variable: that of its largest entry, and one where all are zero.
+
+    Examples
+    --------
+    >>> from retrodict.physics.spaces import Var
+    >>> typical_sizes(Space({"x": Var(("i",), (2,)), "y": Var()}), {"x": np.array([1e-9, -3.0]), "y": np.array(0.0)})
+    {'x': 3.0, 'y': 1.0}
+    """
+    return {k: float(np.abs(np.asarray(at[k])).max(initial=0.0)) or 1.0 for k in space}

@@ -96,7 +96,7 @@ def test_a_term_that_is_not_smooth_has_no_posterior():
 def test_an_undetermined_direction_is_infinite_and_named(linear_problem):
     # only a + b is seen; c is apart
     problem = linear_problem([[1, 1, 0], [2, 2, 0], [0, 0, 1]], np.zeros(3))
-    post = posterior(problem, at(problem, c=5.0))
+    post = posterior(problem, at(problem, c=5.0), covariance="laplace")
     assert np.isinf(post["std"][:2]).all()
     assert float(post["std"][2]) == pytest.approx(1.0)
     assert np.isinf(post["interval_95"][:2]).all()

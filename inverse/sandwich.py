@@ -23,7 +23,7 @@ __all__ = ["Sandwich", "sandwich"]
 Floats = NDArray[np.float64]
 
 _SEGMENTS = 4
-_PLENTY = 5  # independent residuals for each unknown of a quarter, below which quarters are not compared
+_PLENTY = 10  # independent residuals for each unknown of a quarter, below which quarters are not compared
 _WINDOWS = 8  # fewer windows than this in all data give no covariance worth its name
 
 
@@ -173,7 +173,7 @@ def _windowed(scores: Floats, window: int) -> Floats:
     return np.asarray(flat.T @ flat / width)
 
 
-def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]]) -> tuple[float, float]:
+def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]], independent: float) -> tuple[float, float]:
     """Return how far quarters of the data pull the estimate apart, and how likely that is.
 
     What is allowed is measured within the quarters, each with its own estimate, so that a model that holds for none of

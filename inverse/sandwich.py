@@ -173,7 +173,7 @@ def _windowed(scores: Floats, window: int) -> Floats:
     return np.asarray(flat.T @ flat / width)
 
 
-def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]], independent: float) -> tuple[float, float]:
+def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]]) -> tuple[float, float]:
     """Return how far quarters of the data pull the estimate apart, and how likely that is.
 
     What is allowed is measured within the quarters, each with its own estimate, so that a model that holds for none of

@@ -23,7 +23,7 @@ __all__ = ["Sandwich", "sandwich"]
 Floats = NDArray[np.float64]
 
 _SEGMENTS = 4
-_PLENTY = 10  # independent residuals for each unknown of a quarter, below which quarters are not compared
+_PLENTY = 60  # residuals for each unknown of a quarter: an estimate of its own takes long correlations out of fewer
 _WINDOWS = 8  # fewer windows than this in all data give no covariance worth its name
 
 
@@ -99,7 +99,6 @@ class _Middle:
     matrix: Floats
     window: int
     freedom: float
-    independent: float
 
 
 def _middle(lever: Leverage, grids: list[list[NDArray[np.int64]]], lost: float) -> _Middle | None:
@@ -118,7 +117,7 @@ def _middle(lever: Leverage, grids: list[list[NDArray[np.int64]]], lost: float) 
     # what a finite window misses, and what the fit has taken out of the residuals
     missed = np.maximum(1 - moment / (level * window), 0.3) * (1 - lost / left)
     matrix = np.asarray(sum(_windowed(g, window) for g in groups)) / np.sqrt(np.outer(missed, missed))
-    return _Middle(matrix, window, max(1.5 * count / window - lost, 2.0), float(np.min(count / level)))
+    return _Middle(matrix, window, max(1.5 * count / window - lost, 2.0))
 
 
 def _grids(lever: Leverage) -> list[list[NDArray[np.int64]]]:
@@ -190,13 +189,13 @@ def _disagreement(lever: Leverage, grids: list[list[NDArray[np.int64]]]) -> tupl
         rows = np.concatenate([np.array_split(r.ravel(), _SEGMENTS)[quarter] for grid in grids for r in grid])
         rows = rows[rows >= 0]
         own = jacobian[rows].T @ jacobian[rows]
-        if rows.size <= size or np.linalg.cond(own) > 1e10:
-            return np.nan, np.nan  # a quarter that does not determine all unknowns says nothing of them
+        if rows.size < _PLENTY * size or np.linalg.cond(own) > 1e10:
+            return np.nan, np.nan  # a quarter that hardly determines all unknowns says nothing of them
         score = jacobian[rows].T @ lever.residual[rows]
         within[rows] -= jacobian[rows] @ np.linalg.solve(own, score)
         quarters.append((own, score))
     allowed = _middle(replace(lever, residual=within, jacobian=jacobian), grids, float(_SEGMENTS * size))
-    if allowed is None or allowed.independent < _PLENTY * _SEGMENTS * size:
+    if allowed is None:
         return np.nan, np.nan
     total = 0.0
     for own, score in quarters:

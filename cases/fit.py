@@ -155,13 +155,15 @@ def solve_into(
     ------
     CheckpointError
         If a resume finds only damaged checkpoints.
+    Interrupted
+        If a signal stopped the solve, once result and report are written.
     """
     from retrodict.cases.plots import draw, fit_figures
     from retrodict.cases.report import write_report
     from retrodict.inverse.problem import InverseProblem
     from retrodict.solvers.callbacks import ProgressBar
     from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import Interrupted, iterate
 
     store = CheckpointStore(folder.path / "checkpoints", every=config.checkpoint_every)
     notes = [*folder.warnings, *getattr(problem, "notes", ())]
@@ -171,7 +173,11 @@ def solve_into(
     with python_warnings.catch_warnings(), ProgressBar(f"fit {case.name}", config.max_steps) as bar:
         python_warnings.simplefilter("ignore", CheckpointWarning)  # told above
         watchers = (folder.log, bar)
-        result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
+        stopped: Interrupted | None = None
+        try:
+            result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
+        except Interrupted as signalled:  # what there is by then is written before the signal has its way
+            stopped, result = signalled, signalled.result
     about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
     result.save(folder.path, {k: folder.provenance[k] for k in about})
     post = diagnostics = None
@@ -185,6 +191,8 @@ def solve_into(
     notes += draw(folder, {**own, **fit_figures(outcome)})
     folder.finish("ok" if result.status.ok else result.status.value, result.status.message)
     write_report(folder, notes)
+    if stopped is not None:
+        raise stopped
     return FitOutcome(folder.path, config, problem, result, post, diagnostics, tuple(notes))
 
 

@@ -62,7 +62,7 @@ def settings(out: Console, name: str) -> None:
 
 def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome) -> int:
     """Print what a verb left; return the exit code."""
-    from retrodict.cases.cli import FAILED, INTERRUPTED, OK
+    from retrodict.cases.cli import FAILED, OK
 
     _warn(err, done.warnings)
     verdicts = getattr(done, "verdicts", None)
@@ -75,9 +75,6 @@ def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | Validate
         text = f"{result.status.value} after {result.steps} steps: {result.status.message}"
         (out if result.status.ok else err).print(text, style=style, markup=False, highlight=False)
     out.print(f"folder: {done.folder}", markup=False, highlight=False, soft_wrap=True)
-    if result is not None and result.status.value == "interrupted":
-        err.print(f"go on with: retrodict resume {done.folder}", markup=False, highlight=False, soft_wrap=True)
-        return INTERRUPTED
     return OK if done.ok else FAILED
 
 

@@ -157,8 +157,8 @@ def _execute(members: Sequence[Member], workers: int | None, scheduler: str | No
     library: Any = dask  # its annotations do not export what its manual does
     tasks = [library.delayed(_in_worker)(m, dask_key_name=f"member-{m.label}") for m in members]
     # Ctrl-C reaches the workers of a terminal too: this process alone heeds it, and ends them.
-    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), **quiet) as pool:
+    quiet, spawned = (signal.SIGINT, signal.SIG_IGN), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, spawned, initializer=signal.signal, initargs=quiet) as pool:
         try:
             return list(library.compute(*tasks, scheduler="processes", pool=pool, num_workers=count, chunksize=1))
         except KeyboardInterrupt:

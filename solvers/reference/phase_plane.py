@@ -81,8 +81,9 @@ class Orbit:
             step = np.clip(p * (at - (y + length)), -0.2 * (hot - cold), 0.2 * (hot - cold))
             t = np.clip(t + step, cold, hot)
             if np.abs(step).max(initial=0.0) < 1e-11 * hot:
-                break
-        return np.asarray(t)
+                return np.asarray(t)
+        got = f"steps of {np.abs(step).max():.2g} K after 50 of them"
+        raise SolverError(expected("temperature", got, "places that are met"))
 
     def to_dataset(self, x: ArrayLike) -> xr.Dataset:
         """Return s_L and the profiles of temperature, velocity, density, fuel and rate at places, with units."""
@@ -123,7 +124,7 @@ def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) 
 
     # in the preheat zone conduction carries all the heat; where reaction takes over again, p goes to zero from there on
     burns_early.terminal, burns_early.direction = True, 1.0  # type: ignore[attr-defined]
-    return solve_ivp(
+    found = solve_ivp(
         slopes,
         (-hot, -cold),
         [heat(hot) / carried, 0.0],
@@ -133,6 +134,9 @@ def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) 
         dense_output=dense,
         events=burns_early,
     )
+    if not found.success:
+        raise SolverError(expected(f"phase plane, s_L = {s_L:g} m/s", found.message, "an orbit"))
+    return found
 
 
 def _heat(mixture: SimplifiedMixture, s_L: float, T: float) -> float:

@@ -190,13 +190,13 @@ def _certified(config: Reaction, pieces: Sequence[Piece], loss: float | None = N
 def simulate(config: Reaction, seeds: Seeds) -> xr.Dataset:
     """Return the trained field, its error and its certified bound; and what a kink left in the data would do."""
 
-    pieces, result = trained(_trainer(config, seeds.root), *Status)
+    pieces, result = trained(_trainer(config, seeds.root), Status.INVALID)
     grid = _grid(config)
     fields, beside = {"network": _field(pieces, grid)}, {}
     if config.kinked and _lift(config) is not None:
         left = config.model_copy(update={"lift": False})
         name = "kink or corners left in the data"
-        others, ended = trained(_trainer(left, seeds.root), *Status)
+        others, ended = trained(_trainer(left, seeds.root), Status.INVALID)
         fields[name], beside[name] = _field(others, grid), ended.status
     bound = _certified(config, pieces, result.best["loss"])
     return field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result, beside=beside)

@@ -65,7 +65,7 @@ def trained(trainer: Trainer, *also: Status) -> tuple[tuple[Piece, ...], Result]
     trainer : Trainer
         The plan; its steps are a budget.
     *also : Status
-        Ends for which the caller vouches beside those of a budget: all where `field_dataset` tells of them.
+        Ends for which the caller vouches beside those of a budget: ``Status.INVALID`` where the dataset tells of it.
 
     Returns
     -------
@@ -216,8 +216,7 @@ def ending(status: Status, method: str = "", result: Result | None = None) -> li
     if status.ok:
         return []
     told = f"training ended {status.value}: {status.message}"
-    known = "" if result is None or "validation" not in result.best else result.best["validation"]
-    residual = "" if known == "" else f" Validation residual {known:.2g}."
+    residual = "" if result is None else f" Validation residual {result.best['validation']:.2g}."
     return [f"{method}: {told}{residual}" if method else f"{told}{residual}"]
 
 

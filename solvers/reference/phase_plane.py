@@ -70,6 +70,8 @@ class Orbit:
         """
         at = np.asarray(x, float)
         found = _integrated(self.mixture, self.speed, dense=True)
+        if not found.success:  # on the way to the burning velocity p may vanish, on its orbit not
+            raise SolverError(expected(f"orbit of s_L = {self.speed:g} m/s", found.message, "one up to the fresh gas"))
         cold, hot = self.mixture.inlet_temperature, -found.t[0]
         length = -float(found.y[1, -1])
         if at.size and not (np.all(at >= 0) and np.all(at <= length)):
@@ -124,7 +126,7 @@ def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) 
 
     # in the preheat zone conduction carries all the heat; where reaction takes over again, p goes to zero from there on
     burns_early.terminal, burns_early.direction = True, 1.0  # type: ignore[attr-defined]
-    found = solve_ivp(
+    return solve_ivp(
         slopes,
         (-hot, -cold),
         [heat(hot) / carried, 0.0],
@@ -134,9 +136,6 @@ def _integrated(mixture: SimplifiedMixture, s_L: float, *, dense: bool = False) 
         dense_output=dense,
         events=burns_early,
     )
-    if not found.success:
-        raise SolverError(expected(f"phase plane, s_L = {s_L:g} m/s", found.message, "an orbit"))
-    return found
 
 
 def _heat(mixture: SimplifiedMixture, s_L: float, T: float) -> float:

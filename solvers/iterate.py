@@ -47,8 +47,11 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, number: int, result: Result) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} after {result.steps} steps")
+        super().__init__(number, result)  # so that it can be sent from one process to another
         self.number, self.result = number, result
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.number).name} after {self.result.steps} steps"
 
 
 def iterate(

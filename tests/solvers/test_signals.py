@@ -1,4 +1,5 @@
 import os
+import pickle
 import signal
 import threading
 
@@ -28,6 +29,8 @@ def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(halve, tmp_path,
     result = stopped.value.result
     assert (result.status, result.steps, stopped.value.number) == (Status.INTERRUPTED, 3, number)
     assert float(result.data["s"]) == 1 / 8
+    sent = pickle.loads(pickle.dumps(stopped.value))  # as from a worker of a sweep
+    assert (str(sent), sent.result.steps) == (f"stopped by {signal.Signals(number).name} after 3 steps", 3)
     assert store.newest("halve").step == 3
     whole = iterate(halve(), 10)
     resumed = iterate(halve(), 10, checkpoint=store, resume=True)

@@ -59,9 +59,7 @@ def pde() -> Iterator[tuple[str, Draw]]:
 
     config = PdeInverse()
     period = config.period
-    exact = convection_diffusion(
-        lambda x: bump(config, x), period=period, speed=43.0, diffusivity=0.02, samples=512
-    )
+    exact = convection_diffusion(lambda x: bump(config, x), period=period, speed=43.0, diffusivity=0.02, samples=512)
 
     def draw(seed: int, decay: float) -> Assessment:
         rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from retrodict.cases.signals import terminable
 from retrodict.physics.errors import CheckpointError, ConfigError, DataError, RetrodictError
 
 __all__ = ["DAMAGED", "FAILED", "INTERRUPTED", "OK", "USAGE", "app", "main"]
@@ -36,12 +37,14 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except RetrodictError as error:
             _stderr().print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
-            _stderr().print("stopped by a signal", style="yellow")
+            for line in (str(error) or "stopped by a signal", *getattr(error, "__notes__", ())):
+                _stderr().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from error
 
 

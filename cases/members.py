@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 from retrodict.cases.case import Case
 from retrodict.cases.record import RunFolder, read_provenance
 from retrodict.cases.registry import find
-from retrodict.physics.errors import RetrodictError
+from retrodict.physics.errors import ConfigError, RetrodictError, expected
+from retrodict.solvers.files import read_json, write_json
 
-__all__ = ["Member", "MemberTable", "Row", "carry_out"]
+__all__ = ["Member", "MemberTable", "Row", "carry_out", "claim", "tabulated"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,63 @@ def carry_out(member: Member) -> Row:
     except Exception as error:  # noqa: BLE001 - one member must not end the others
         return _row(member, f"{type(error).__name__}: {error}")
     return _row(member)
+
+
+def claim(folder: Path, name: str, plan: Mapping[str, Any]) -> Path:
+    """Make the folder of several runs, or accept one that was begun with the same plan.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    name : str
+        Of the file that holds the plan.
+    plan : Mapping
+        What identifies the work.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds something else.
+    """
+    stored, plain = folder / name, json.loads(json.dumps(plan, default=str))
+    verb = stored.stem
+    if stored.exists():
+        if read_json(stored) != plain:
+            wanted = f"the folder of this {verb}"
+            raise ConfigError(expected("--out", f"{folder}, the folder of another {verb}", wanted))
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(expected("--out", f"{folder}, which is not empty", f"a new folder or that of this {verb}"))
+    write_json(stored, plain)
+    return folder
+
+
+def tabulated(
+    members: Sequence[Member], work: Callable[[], Sequence[Row]], write: Callable[[Sequence[Row]], MemberTable]
+) -> MemberTable:
+    """Carry out members and write their table; after a signal that of all that were begun, before it has its way.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The runs.
+    work : callable
+        Makes them.
+    write : callable
+        Writes the table of their rows.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal stopped the work; the same call goes on with it.
+    """
+    try:
+        return write(work())
+    except KeyboardInterrupt as error:
+        table = write([_row(m) for m in members if (m.folder / "provenance.json").exists()])
+        error.add_note(f"{len(table.rows)} of {len(members)} runs begun, see {table.index}")
+        error.add_note(f"go on with the whole by the same command and --out {table.folder}")
+        raise
 
 
 def _work(member: Member) -> None:

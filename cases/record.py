@@ -295,8 +295,10 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
     """Record in the folder how a block failed."""
     try:
         yield
-    except KeyboardInterrupt:
-        folder.finish("interrupted", "stopped by a signal")
+    except KeyboardInterrupt as error:
+        if folder.status != "interrupted":  # as a fit has recorded it, which writes more
+            folder.finish("interrupted", str(error) or "stopped by a signal")
+        error.add_note(f"go on with: retrodict resume {folder.path}")
         raise
     except RetrodictError as error:
         folder.finish("failed", str(error))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import json
+import multiprocessing
 import os
+import signal
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import config_hash, parse_assignments, read_settings
-from retrodict.cases.members import Member, MemberTable, Row, carry_out
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, claim, tabulated
 from retrodict.cases.prepare import prepare
+from retrodict.cases.signals import terminable
 from retrodict.physics.errors import ConfigError, expected
-from retrodict.solvers.files import read_json, write_json, write_text
+from retrodict.solvers.files import write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,9 +118,10 @@ def sweep(
         options |= {"data": data.absolute() if data else None} if verb == "fit" else {}
         name = case if isinstance(case, str) else found
         members.append(Member(f"{number:04d}", verb, name, pending.absolute() / f"{number:04d}", options, point))
-    folder = _claim(pending, {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes})
-    rows = _execute(members, workers, scheduler)
-    return _summarise(folder, found, grid, rows)
+    plan = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
+    folder = claim(pending, "sweep.json", plan)
+    work, write = partial(_execute, members, workers, scheduler), partial(_summarise, folder, found, grid)
+    return tabulated(members, work, write)
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,18 +136,6 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             nested = isinstance(value, Mapping)
             table[leaf] = _merged(table.get(leaf, {}), value) if nested else value
     return total
-
-
-def _claim(folder: Path, plan: Mapping[str, Any]) -> Path:
-    """Make the folder, or accept that of the same sweep."""
-    stored, plain = folder / "sweep.json", json.loads(json.dumps(plan, default=str))
-    if stored.exists():
-        if read_json(stored) != plain:
-            raise ConfigError(expected("--out", f"{folder}, the folder of another sweep", "the folder of this sweep"))
-    elif folder.exists() and any(folder.iterdir()):
-        raise ConfigError(expected("--out", f"{folder}, which is not empty", "a new folder or that of this sweep"))
-    write_json(stored, plain)
-    return folder
 
 
 def _execute(members: Sequence[Member], workers: int | None, scheduler: str | None) -> list[Row]:
@@ -162,8 +155,21 @@ def _execute(members: Sequence[Member], workers: int | None, scheduler: str | No
 
     # Processes, not threads: NetCDF and signals belong to one thread, and a crash takes one member only.
     library: Any = dask  # its annotations do not export what its manual does
-    tasks = [library.delayed(carry_out)(m, dask_key_name=f"member-{m.label}") for m in members]
-    return list(library.compute(*tasks, scheduler="processes", num_workers=count, chunksize=1))
+    tasks = [library.delayed(_in_worker)(m, dask_key_name=f"member-{m.label}") for m in members]
+    # Ctrl-C reaches the workers of a terminal too: this process alone heeds it, and ends them.
+    quiet, spawned = (signal.SIGINT, signal.SIG_IGN), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, spawned, initializer=signal.signal, initargs=quiet) as pool:
+        try:
+            return list(library.compute(*tasks, scheduler="processes", pool=pool, num_workers=count, chunksize=1))
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _in_worker(member: Member) -> Row:
+    with terminable():
+        return carry_out(member)
 
 
 def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> MemberTable:

@@ -133,7 +133,7 @@ def flames() -> Iterator[tuple[str, Draw]]:
         true = replace(gas, parameters=parameters)
         some = mixtures[:: len(mixtures) // count][:count]
         solved = [replace(flame(phi, d, 180), mechanism=true).solve() for phi, d in some]
-        return {k: np.asarray(one.s_L) for k, one in zip(joint(count).range, solved, strict=True)}
+        return {k: np.asarray(one.observables()["s_L"]) for k, one in zip(joint(count).range, solved, strict=True)}
 
     def draw(seed: int, count: int, noise: float, factor: float) -> Assessment:
         rng, model = np.random.default_rng(seed), joint(count)

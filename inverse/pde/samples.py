@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrodict.inverse.noise import Gaussian
 from retrodict.inverse.observation import Observation
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.spaces import Space, Var
 
@@ -179,13 +180,8 @@ def _netcdf(path: Path) -> xr.Dataset:
 
     if is_sealed(path):
         return load_dataset(path)
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return dataset.load()
-    # damaged bytes make a decoder raise anything, and all of it means damage
-    except Exception as error:
-        got = f"a file that cannot be read ({type(error).__name__}: {error})"
-        raise DataError(expected(str(path), got, "a NetCDF file")) from error
+    with decoding(path, "a NetCDF file"), xr.open_dataset(path, engine="netcdf4") as dataset:
+        return dataset.load()
 
 
 def _csv(path: Path, raw: bytes, sigma: float | None) -> Samples:

@@ -123,8 +123,9 @@ def read_image(path: str | Path, *, cell: float | None = None, per_pixel: bool =
     ------
     DataError
         If there is no image, or its checksum is wrong, or missing in a file of ours; if it is not square, has an odd or
-        too small size or values that are not finite; if there are no coordinates and no ``cell``; if the axes are not right ascension falling and declination rising along
-        square pixels in a SIN or TAN projection; if it is per beam where it must not be.
+        too small size or values that are not finite; if there are no coordinates and no ``cell``; if the axes are not
+        right ascension falling and declination rising along square pixels in a SIN or TAN projection; if it is per
+        beam where it must not be.
     ConfigError
         If a ``cell`` is given for a file with coordinates, or is not positive.
 

@@ -22,34 +22,33 @@ Ints = NDArray[np.int64]
 def write_uvfits(vis: Visibilities, path: Path | str, *, source: str = "SOURCE") -> None:
     """Write a table as UVFITS, one spectral window a frequency; flagged rows get weights below zero.
 
-        Samples are single precision, as the format has them: coordinates, data and weights keep seven digits, and times a
-        few milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows. Every part of the
-        file has its checksum.
+    Samples are single precision, as the format has them: coordinates, data and weights keep seven digits, and times a
+    few milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows. Every part of the
+    file has its checksum.
 
-        Parameters
-        ----------
-        vis : Visibilities
-            The table. The feeds are I, RR and LL, or XX and YY; antennas without positions are written at the origin.
-        path : Path or str
-            Replaced if it exists.
-        source : str, optional
-            Name of the source.
+    Parameters
+    ----------
+    vis : Visibilities
+        The table. The feeds are I, RR and LL, or XX and YY; antennas without positions are written at the origin.
+    path : Path or str
+        Replaced if it exists.
+    source : str, optional
+        Name of the source.
 
-        Raises
-        ------
-        DataError
-            If feeds have no code, there are more than 255 antennas, or a cell occurs twice.
+    Raises
+    ------
+    DataError
+        If feeds have no code, there are more than 255 antennas, or a cell occurs twice.
 
-        Examples
-        --------
-        >>> import tempfile
-        >>> from retrodict.physics.radio.fits_sums import add_sum
-    from retrodict.physics.radio.uvfits import read_uvfits
-        >>> one = Visibilities(np.ones((1, 3)), [1e9], [0.0], [0], [1], [2 + 1j], [4.0], [False])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_uvfits(one, f"{folder}/one.uvfits")
-        ...     read_uvfits(f"{folder}/one.uvfits").data
-        array([2.+1.j])
+    Examples
+    --------
+    >>> import tempfile
+    >>> from retrodict.physics.radio.uvfits import read_uvfits
+    >>> one = Visibilities(np.ones((1, 3)), [1e9], [0.0], [0], [1], [2 + 1j], [4.0], [False])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_uvfits(one, f"{folder}/one.uvfits")
+    ...     read_uvfits(f"{folder}/one.uvfits").data
+    array([2.+1.j])
     """
     from astropy.io import fits
 

@@ -125,7 +125,7 @@ def test_a_point_to_the_east_and_north_keeps_its_place_through_a_file(tmp_path):
 def test_what_is_wrong_with_a_file_is_named(tmp_path):
     path = tmp_path / "a.uvfits"
     path.write_bytes(b"no header" * 1000)
-    with pytest.raises(DataError, match="cannot be read .*No SIMPLE card"):
+    with pytest.raises(DataError, match=r"cannot be read .*No SIMPLE card"):
         read_uvfits(path)
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(path, overwrite=True)
     with pytest.raises(DataError, match="no random groups"):

@@ -71,7 +71,7 @@ class FlameMechanism(HostConfig):
         0.1, "1", "displacement of the start in the order of oxygen, at a fixed rate", gt=-0.5, lt=1
     )
     band: int = setting(7, "", "equivalence ratios of the predictive bands", ge=2, le=50)
-    draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0)
+    draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0, le=100_000)
 
     @field_validator("phis", "pressures")
     @classmethod

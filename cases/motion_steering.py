@@ -39,7 +39,7 @@ class Steering(CaseConfig):
     sample_step: float = setting(0.12, "s", "time between samples", gt=0, le=0.5)
     yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the yaw rate", gt=0)
     steering_noise: float = setting(0.002, "rad", "standard deviation of the steering angle", ge=0)
-    logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10)
+    logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10, le=100_000)
 
 
 def _drive(config: Steering, rng: np.random.Generator, *, straight: bool = False) -> xr.Dataset:

@@ -43,7 +43,7 @@ class Tracks(CaseConfig):
     position_noise: float = setting(0.15, "m", "standard deviation of measured positions", gt=0)
     heading_noise: float = setting(0.01, "rad", "standard deviation of measured headings", gt=0)
     speed_noise: float = setting(0.3, "m s-1", "standard deviation of measured speeds", gt=0)
-    synthetic: int = setting(16, "", "synthetic tracks in the recovery check", ge=4)
+    synthetic: int = setting(16, "", "synthetic tracks in the recovery check", ge=4, le=10_000)
 
 
 def _law(config: Tracks) -> MotionLaw:

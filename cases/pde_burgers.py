@@ -52,8 +52,8 @@ class Burgers(NetworkSettings):
         "flow: labels move with it, good until they run into the shock; crowded: they rest, dense at the shock",
     )
     densest: float = setting(0.05, "", "smallest spacing of crowded labels, relative to their mean", gt=0, lt=1)
-    width: int = setting(16, "", "width of the hidden layers", ge=2)
-    steps: int = setting(4000, "", "optimiser steps", ge=1)
+    width: int = setting(16, "", "width of the hidden layers", ge=2, le=512)
+    steps: int = setting(4000, "", "optimiser steps", ge=1, le=1_000_000_000)
     published: bool = setting(True, "", "train the published form too: no Jacobian")
 
 

@@ -31,7 +31,7 @@ _SOUTH, _DIAMETER, _WIDTH, _CONTRAST = np.pi, 42.0, 14.0, 0.5
 class RadioEHT(HostConfig):
     """Settings of the case."""
 
-    pixels: int = setting(64, "", "pixels along a side, even", ge=16)
+    pixels: int = setting(64, "", "pixels along a side, even", ge=16, le=1024)
     field: float = setting(128.0, "uas", "side of the image", gt=0)
     flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", gt=0)
     disk: float = setting(66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", gt=0)
@@ -43,8 +43,8 @@ class RadioEHT(HostConfig):
     shortest: float = setting(0.1, "Glambda", "leave out baselines shorter than this, which see the jet", ge=0)
     interval: float = setting(0.0, "s", "average over so long, within scans; 0: whole scans", ge=0)
     least_signal: float = setting(3.0, "", "leave out averages of less signal to noise", ge=0)
-    steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1)
-    rounds: int = setting(8, "", "largest number of rounds of calibration and imaging", ge=1)
+    steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1, le=1_000_000_000)
+    rounds: int = setting(8, "", "largest number of rounds of calibration and imaging", ge=1, le=10_000)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from retrodict.inverse.flames.quantities import amount, quantity
 from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.sealed_text import check_seal, sealed
-from retrodict.physics.yaml_aliases import check_aliases
+from retrodict.physics.yaml_limits import check_yaml
 from retrodict.solvers.files import sha256, write_text
 
 __all__ = ["read_chemked", "write_chemked"]
@@ -100,7 +100,7 @@ def _load(path: Path) -> dict[str, Any]:
     with decoding(path, "a ChemKED file, which is YAML"):
         text = raw.decode()
         check_seal(text, path)
-        check_aliases(text, path)
+        check_yaml(text, path)
         content = YAML(typ="safe", pure=True).load(text)
     if not isinstance(content, dict):
         raise DataError(expected(str(path), f"YAML of a {type(content).__name__}", "a ChemKED file"))

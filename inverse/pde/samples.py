@@ -24,6 +24,7 @@ __all__ = ["Samples", "read_samples"]
 
 Floats = NDArray[np.float64]
 _COLUMNS = ("x", "t", "u")
+_LARGEST = 1e50  # of values, and of the inverse of standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,8 @@ class Samples:
     Raises
     ------
     DataError
-        If there is no sample, lengths differ, a number is not finite, or a standard deviation is not positive.
+        If there is no sample, lengths differ, a number is not finite, a standard deviation is not positive,
+        or a number is so large, or a standard deviation so small, that sums of squares overflow.
 
     Examples
     --------
@@ -74,6 +76,12 @@ class Samples:
         if not (self.sigma > 0).all():
             at = int(np.flatnonzero(~(self.sigma > 0))[0])
             raise DataError(expected(f"{self.where}: sigma[{at}]", self.sigma[at], "a positive number"))
+        for name in (*_COLUMNS, "sigma"):
+            values = np.abs(getattr(self, name))
+            beyond = np.flatnonzero((values > _LARGEST) | ((name == "sigma") & (values < 1 / _LARGEST)))
+            if beyond.size:
+                at, wanted = int(beyond[0]), f"a magnitude whose square is a number, up to {_LARGEST:g}"
+                raise DataError(expected(f"{self.where}: {name}[{at}]", getattr(self, name)[at], wanted))
 
     @property
     def count(self) -> int:

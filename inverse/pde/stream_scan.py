@@ -81,7 +81,7 @@ def scan_stream(
     ------
     SolverError
         If the stream is not among the unknowns, no sample is later than the start of time, or the initial field of a
-        nonlinear equation is unknown.
+        nonlinear equation is unknown, or no velocity has a finite misfit.
 
     Examples
     --------
@@ -126,6 +126,9 @@ def scan_stream(
         found = _misfits(harmonics, series.wave, model, observed, speeds, tree)
         best = found if best is None else _better(best, found)
     assert best is not None
+    if not np.isfinite(best.chi2).any():
+        got = "misfits that are infinite at every velocity"
+        raise SolverError(expected("scan_stream", got, "data within reach of their standard deviations"))
     return best
 
 

@@ -26,7 +26,7 @@ from retrodict.physics.flames.species_data import (
 from retrodict.physics.flames.writing import read_posterior, restricted_gas, write_mechanism
 from retrodict.physics.sealed_text import check_seal
 from retrodict.physics.spaces import Array, Space, Var
-from retrodict.physics.yaml_aliases import check_aliases
+from retrodict.physics.yaml_limits import check_yaml
 
 if TYPE_CHECKING:
     import cantera as ct
@@ -249,7 +249,7 @@ def load_mechanism(source: str | Path, phase: str = "") -> Mechanism:
         if (path := Path(source)).is_file():
             text = path.read_text(encoding="utf-8")
             check_seal(text, path)
-            check_aliases(text, path)
+            check_yaml(text, path)
         try:
             gas = ct.Solution(where, phase) if phase else ct.Solution(where)
         except ct.CanteraError as error:

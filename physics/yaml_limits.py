@@ -1,4 +1,4 @@
-"""Aliases in YAML: a few lines of them can stand for more than a computer holds, and are refused before they do."""
+"""Limits of YAML: a few lines can stand for more than a computer holds or a parser nests, and are refused before."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 
 from retrodict.physics.errors import DataError, expected
 
-__all__ = ["check_aliases"]
+__all__ = ["check_yaml"]
 
 _ALIAS = re.compile(r"(?:^|[\s\[{,:?-])\*[^\s\[\]{},*]", re.MULTILINE)
-_TIMES, _NODES = 100, 1_000_000
+_BRACKET = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|\#[^\n]*)|([\[{])|([\]}])""")  # the first skips strings and comments
+_DEEPEST, _TIMES, _NODES = 100, 100, 1_000_000
 
 
-def check_aliases(text: str, path: str | Path) -> None:
-    r"""Refuse a text whose aliases, written out, would make it far larger.
+def check_yaml(text: str, path: str | Path) -> None:
+    r"""Refuse a text with brackets a hundred deep, or whose aliases, written out, would make it far larger.
 
     Honest files repeat a block by its name (the composition of all datapoints, say), which makes them some tens of
-    times longer. The count follows the events of the parser and writes nothing out. A text without aliases is passed
-    without parsing it.
+    times longer. The count follows the events of the parser and writes nothing out. A text without aliases is not
+    parsed.
 
     Parameters
     ----------
@@ -30,18 +31,24 @@ def check_aliases(text: str, path: str | Path) -> None:
     Raises
     ------
     DataError
-        If the text would have more than a hundred times the nodes that stand in it, or more than a million, or an
-        alias stands inside what it names.
+        If brackets are nested more than a hundred deep; if the text would have more than a hundred times the nodes that
+        stand in it, or more than a million; if an alias stands inside what it names.
     ruamel.yaml.error.YAMLError
         If a text with aliases is no YAML.
 
     Examples
     --------
-    >>> check_aliases("a: &a [1, 2]\nb: *a", "good.yaml")
-    >>> check_aliases("a: &a [1, *a]", "endless.yaml")
+    >>> check_yaml("a: &a [1, 2]\nb: *a", "good.yaml")
+    >>> check_yaml("a: &a [1, *a]", "endless.yaml")
     Traceback (most recent call last):
     retrodict.physics.errors.DataError: endless.yaml: got the alias *a, expected the name of a block above it
     """
+    depth = 0
+    for mark in _BRACKET.finditer(text):
+        depth = max(0, depth + bool(mark[1]) - bool(mark[2]))
+        if depth > _DEEPEST:
+            line = 1 + text.count("\n", 0, mark.start())
+            raise DataError(expected(f"{path}:{line}", f"brackets {depth} deep", f"at most {_DEEPEST}"))
     if not _ALIAS.search(text):
         return
     from ruamel.yaml import YAML

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -161,12 +162,14 @@ def test_toml_has_no_word_for_an_object() -> None:
 @pytest.mark.parametrize("key", ["rate", "grid.length"])
 @pytest.mark.parametrize("value", ["1e-300", "1e300"])
 def test_a_number_whose_square_is_none_is_refused(key: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=rf"--set {key}: got {float(value)!r}, expected 0 or a magnitude from 1e-50"):
+    with pytest.raises(ConfigError, match=rf"--set {key}: got {re.escape(repr(float(value)))}, expected 0 or"):
         resolve(CASE, "smoke", ("--set", parse_assignments([f"{key}={value}"])))
 
 
 def test_a_whole_number_that_no_array_can_hold_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--set shape: got .*, expected a whole number of at most 9223372036854775807"):
+    with pytest.raises(
+        ConfigError, match=r"--set shape: got .*, expected a whole number of at most 9223372036854775807"
+    ):
         resolve(CASE, "smoke", ("--set", parse_assignments([f"shape=[1, {10**30}]"])))
 
 

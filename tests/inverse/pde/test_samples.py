@@ -36,6 +36,8 @@ def test_csv_and_netcdf_give_the_same_samples(tmp_path):
         ("x,t,u\n1,inf,3\n", r"t\[0\]: got inf"),
         ("x,t,u,sigma\n1,0.5,3,-0.1\n", r"sigma\[0\]: got -0.1"),
         ("x,t,u,sigma\n1,0.5,3,0\n", r"sigma\[0\]: got 0.0"),
+        ("x,t,u\n1,0.5,-1e300\n", r"u\[0\]: got -1e\+300, expected a magnitude whose square"),
+        ("x,t,u,sigma\n1,0.5,3,1e-300\n", r"sigma\[0\]: got 1e-300, expected a magnitude whose square"),
         ("x,t,u\n1,0.5\n", ":2: got 2 values"),
         ("x,t,u\n1,0.5,1_0\n", "'1_0'"),
         ("x,t,u\n1,0.5,abc\n", "'abc'"),

@@ -43,9 +43,9 @@ Floats = NDArray[np.float64]
 class Burgers(NetworkSettings):
     """Settings of the case."""
 
-    c: float = setting(5.0, "", "uniform stream on which the wave rides")
-    nu: float = setting(0.01, "", "viscosity", gt=0)
-    duration: float = setting(1.0, "", "end of time; without viscosity the shock forms at 1", gt=0)
+    c: float = setting(5.0, "", "uniform stream on which the wave rides", ge=-10000, le=10000)
+    nu: float = setting(0.01, "", "viscosity", ge=1e-08, le=1000)
+    duration: float = setting(1.0, "", "end of time; without viscosity the shock forms at 1", ge=1e-06, le=1000)
     labels: Literal["flow", "crowded"] = setting(
         "flow",
         "",

@@ -43,7 +43,7 @@ class Landscapes(CaseConfig):
     """Settings of the case."""
 
     speeds: tuple[float, ...] = setting((0.0, 10.0, 30.0, 50.0), "1", "speeds c of the uniform stream", min_length=1)
-    viscosity: float = setting(0.01, "1", "viscosity of Burgers' equation", gt=0)
+    viscosity: float = setting(0.01, "1", "viscosity of Burgers' equation", ge=1e-08, le=1000)
     width: int = setting(16, "", "neurons of a hidden layer", ge=2, le=512)
     depth: int = setting(2, "", "hidden layers", ge=1, le=12)
     points: int = setting(1500, "", "collocation points, an eighth more where time begins", ge=32, le=100_000)

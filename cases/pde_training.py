@@ -50,7 +50,7 @@ class NetworkSettings(CaseConfig):
     method: Method = setting("ssbroyden", "", "optimiser")
     max_steps: int = setting(1_000_000, "", "largest number of steps of a fit", ge=1, le=1_000_000_000)
     checkpoint_every: int = setting(200, "", "steps between two checkpoints", ge=1, le=1_000_000_000)
-    bar: float = setting(1e-5, "", "what validate asks of the relative error in space and time", gt=0)
+    bar: float = setting(1e-5, "", "what validate asks of the relative error in space and time", ge=1e-12, le=1)
     x_count: int = setting(256, "", "grid points in space", ge=8, le=100_000)
     t_count: int = setting(100, "", "grid points in time", ge=2, le=10_000)
 

@@ -37,7 +37,7 @@ class RadioFileSettings(ImagingSettings):
     """Settings of calibration and imaging of data from a file."""
 
     size: int = setting(256, "pixel", "side of the image, even", ge=32, le=8192)
-    cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
+    cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0, le=3600)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
     terms: int = setting(12, "", "functions of time of a gain", ge=1, le=1000)
     known: FileName = setting("", "", "FITS image of the bright part of the sky, where the solve begins")

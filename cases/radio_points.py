@@ -17,7 +17,7 @@ class RadioPoints(RadioSettings):
     """Settings: the sky is a catalogue, the prior its sparsity in pixels."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("points", "", "sky of our own making")
-    snr: float = setting(60.0, "dB", "signal to noise of the visibilities")
+    snr: float = setting(60.0, "dB", "signal to noise of the visibilities", ge=-300, le=300)
     reweightings: int = setting(
         3, "", "how often a solve goes on with thresholds that spare what it has found", ge=0, le=1000
     )

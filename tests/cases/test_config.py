@@ -174,7 +174,8 @@ def test_a_whole_number_that_no_array_can_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in registry.entries()])
-def test_every_count_has_a_largest_value(name: str) -> None:
+def test_every_number_has_limits_on_both_sides(name: str) -> None:
     for key, field in registry.find(name).Config.model_fields.items():
-        if field.annotation is int and key != "seed":
-            assert any(hasattr(limit, "le") or hasattr(limit, "lt") for limit in field.metadata), f"{name}: {key}"
+        if field.annotation in (int, float) and key != "seed":
+            for sides in (("ge", "gt"), ("le", "lt")):
+                assert any(hasattr(limit, side) for limit in field.metadata for side in sides), f"{name}: {key}"

@@ -6,7 +6,7 @@ import pytest
 from retrodict.cases.pde_inverse import case
 from retrodict.cases.pde_inverse_setup import PdeInverse
 from retrodict.inverse.pde.samples import Samples, read_samples
-from retrodict.physics.errors import DataError
+from retrodict.physics.errors import DataError, RetrodictError
 from retrodict.physics.pde.quasilinear import line
 from retrodict.physics.seeds import Seeds
 from retrodict.solvers.result import save_dataset
@@ -87,3 +87,21 @@ def test_the_case_refuses_data_that_say_nothing(tmp_path, rows, words):
     path.write_text("x,t,u\n" + rows)
     with pytest.raises(DataError, match=words):
         case.problem(PdeInverse(features=50), Seeds(0), path)
+
+
+def _limits():
+    for key, field in PdeInverse.model_fields.items():
+        if field.annotation is float:
+            for limit in field.metadata:
+                yield from ((key, getattr(limit, side)) for side in ("ge", "le") if hasattr(limit, side))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("key", "value"), list(_limits()))
+def test_settings_at_their_limits_give_a_finite_problem_or_a_refusal(key, value):
+    config = PdeInverse(**{"features": 50, "samples": 30, key: float(value)})
+    try:
+        problem = case.problem(config, Seeds(0), None)
+    except RetrodictError:
+        return
+    assert np.isfinite(problem.value(problem.start))

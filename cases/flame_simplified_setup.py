@@ -61,9 +61,9 @@ class FlameSimplified(CaseConfig):
     samples: int = setting(10, "", "temperatures in the synthetic data", ge=3, le=10_000)
     noise: float = setting(0.01, "1", "relative noise of the temperatures", ge=1e-09, le=1)
     true_conductivity: float = setting(2.6e-2, "W m-1 K-1", "of the synthetic data", ge=1e-05, le=100)
-    true_activation: float = setting(1.214172e5, "J mol-1", "activation energy of the synthetic data", ge=1000, le=1e06)
+    true_activation: float = setting(1.214172e5, "J mol-1", "activation energy of the synthetic data", ge=1e4, le=1e6)
     guess_conductivity: float = setting(0.03, "W m-1 K-1", "where the fit begins", ge=1e-05, le=100)
-    guess_activation: float = setting(1.5e5, "J mol-1", "where the fit begins", ge=1000, le=1e06)
+    guess_activation: float = setting(1.5e5, "J mol-1", "where the fit begins", ge=1e4, le=1e6)
 
 
 def mixture_of(config: FlameSimplified, *, guess: bool = False) -> SimplifiedMixture:

@@ -63,7 +63,12 @@ def test_a_flipped_bit_in_the_numbers_is_found(tmp_path):
 
 @pytest.mark.parametrize(
     ("written", "changed"),
-    [('"padded": 32', '"padded": 48'), ("49000070", "49000080"), ('"terms\\": 3', '"terms\\": 4'), ("ea01/XX", "ea03/XX")],
+    [
+        ('"padded": 32', '"padded": 48'),
+        ("49000070", "49000080"),
+        ('"terms\\": 3', '"terms\\": 4'),
+        ("ea01/XX", "ea03/XX"),
+    ],
 )
 def test_a_changed_attribute_is_found(tmp_path, written, changed):
     kernels, gains = drawn(BASES[1])

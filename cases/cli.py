@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -248,12 +247,7 @@ def doctor_command() -> None:
 
 
 def main() -> None:
-    """Entry point of ``retrodict`` and ``python -m retrodict``.
-
-    One thread unless OMP_NUM_THREADS says otherwise: the arrays of a case are small, several threads then wait for
-    each other, and a sweep runs its members side by side.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """Entry point of ``retrodict`` and ``python -m retrodict``."""
     app(prog_name="retrodict")
 
 

@@ -117,8 +117,8 @@ def _rows(one: RunFolder, two: RunFolder, rtol: float) -> Iterator[Difference]:
     yield from _verdicts(one.path, two.path)
     first, second = (f"{f.provenance['seconds'] or 0.0:.2f} s" for f in (one, two))
     yield Difference("time", first, second, first == second, informative=True)
-    for key in ("retrodict", "git", "python", "platform"):
-        a, b = str(one.provenance[key]), str(two.provenance[key])
+    for key in ("retrodict", "git", "python", "platform", "processor", "threads"):
+        a, b = (str(f.provenance.get(key, "–")) for f in (one, two))
         if a != b:
             yield Difference(key, a, b, equal=False, informative=True)
 

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -33,10 +33,39 @@ __all__ = [
 C = TypeVar("C", bound="CaseConfig")
 
 
+_LARGEST = 1e50
+_LARGEST_WHOLE = 2**63 - 1
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """Yield the numbers in a value of a setting."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield value
+
+
 class Settings(BaseModel):
-    """Base of a group of settings: frozen, unknown keys refused, no silent conversion of types, NaN refused."""
+    """Base of a group of settings: frozen, unknown keys refused, no silent conversion of types, NaN refused.
+
+    So are magnitudes whose products and squares would leave the range of double precision: a setting that needs
+    tighter limits declares them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @field_validator("*")
+    @classmethod
+    def _magnitude(cls, value: Any) -> Any:
+        for number in _numbers(value):
+            if isinstance(number, int) and abs(number) > _LARGEST_WHOLE:
+                raise ValueError(f"a whole number of at most {_LARGEST_WHOLE}")
+            if isinstance(number, float) and number and not 1 / _LARGEST <= abs(number) <= _LARGEST:
+                raise ValueError(f"0 or a magnitude from {1 / _LARGEST:g} to {_LARGEST:g}")
+        return value
 
 
 def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any:  # noqa: A002 - the CLI's word
@@ -87,8 +116,8 @@ class CaseConfig(Settings):
 
     seed: int = setting(0, "", "root of all random streams", ge=0)
     device: str = setting("cpu", "", "where torch computes: cpu, cuda or cuda:N")
-    max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1)
-    checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1)
+    max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1, le=1_000_000_000)
+    checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1, le=1_000_000_000)
 
     def files(self) -> dict[str, Path]:
         """Return the files that settings name, by setting."""

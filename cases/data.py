@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 
 if TYPE_CHECKING:
@@ -48,11 +49,8 @@ def open_data(path: Path) -> xr.Dataset:
         raise DataError(expected(str(path), "no file", "a NetCDF file"))
     if is_sealed(path):
         return load_dataset(path)
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return dataset.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise DataError(expected(str(path), f"a file that cannot be read ({error})", "a NetCDF file")) from error
+    with decoding(path, "a NetCDF file"), xr.open_dataset(path, engine="netcdf4") as dataset:
+        return dataset.load()
 
 
 def bundled(name: str) -> Path:

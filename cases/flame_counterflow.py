@@ -41,18 +41,22 @@ class Counterflow(NetworkSettings, FlameSettings):
     """
 
     phi: tuple[float, ...] = setting(tuple(sorted(_LAMBDA)), "1", "equivalence ratios", min_length=1)
-    m_u: float = setting(1.0, "kg m-2 s-1", "mass flux of the left stream", gt=0, le=1e4)
-    m_b: float = setting(1.0, "kg m-2 s-1", "mass flux of the right stream", gt=0, le=1e4)
-    T_u: float = setting(300.0, "K", "temperature of the left stream", gt=200, lt=1500)
-    T_b: float = setting(300.0, "K", "temperature of the right stream", gt=200, lt=3500)
+    m_u: float = setting(1.0, "kg m-2 s-1", "mass flux of the left stream", ge=0.001, le=1e4)
+    m_b: float = setting(1.0, "kg m-2 s-1", "mass flux of the right stream", ge=0.001, le=1e4)
+    T_u: float = setting(300.0, "K", "temperature of the left stream", ge=0.001, lt=1500)
+    T_b: float = setting(300.0, "K", "temperature of the right stream", ge=0.001, lt=3500)
     opposed: str = setting("N2:1", "", "mole amounts of the right stream")
-    width: float = setting(0.02, "m", "distance of the nozzles", gt=0, le=1)
-    sweep: float = setting(30.0, "1", "raise both mass fluxes up to so many times, until extinction; 1: no sweep", ge=1)
+    width: float = setting(0.02, "m", "distance of the nozzles", ge=1e-05, le=1)
+    sweep: float = setting(
+        30.0, "1", "raise both mass fluxes up to so many times, until extinction; 1: no sweep", ge=1, le=1000
+    )
     noise: float = setting(0.01, "1", "relative noise of the data of fit", ge=0, le=0.2)
     network_width: int = setting(16, "", "width of the network of fit", ge=2, le=512)
     network_depth: int = setting(2, "", "depth of the network of fit", ge=1, le=12)
     network_points: int = setting(160, "", "points of the equations in fit", ge=20, le=10_000)
-    network_bar: float = setting(2.0, "1", "scaled residual at which fit has converged; noise holds it near 1", gt=0)
+    network_bar: float = setting(
+        2.0, "1", "scaled residual at which fit has converged; noise holds it near 1", ge=1e-12, le=1e06
+    )
     extinction: bool = setting(True, "", "check too that phi 0.5 is extinguished where Cantera finds it so")
 
     @property

@@ -60,18 +60,20 @@ class FlameMechanism(HostConfig):
     temperature: float = setting(300.0, "K", "unburnt temperature", gt=200, lt=700)
     places: int = setting(16, "", "places of every temperature profile; 0: burning velocities alone", ge=0, le=200)
     aligned: float = setting(1500.0, "K", "temperature where the places of a profile are zero", gt=400, lt=2000)
-    noise: float = setting(0.02, "1", "standard deviation of the noise relative to the value", gt=0, lt=0.5)
+    noise: float = setting(0.02, "1", "standard deviation of the noise relative to the value", ge=1e-09, lt=0.5)
     reference: float = setting(1500.0, "K", "temperature at which the rate constant is an unknown", gt=500, lt=3000)
     points: int = setting(120, "", "nodes of our flames, second order", ge=40, le=2000)
-    slope: float = setting(0.005, "1", "slope of Cantera's refinement (ratio 2, curve 1.5 times this)", gt=0, le=0.2)
-    shift_rate: float = setting(0.3, "1", "displacement of the start in ln A")
+    slope: float = setting(
+        0.005, "1", "slope of Cantera's refinement (ratio 2, curve 1.5 times this)", ge=1e-06, le=0.2
+    )
+    shift_rate: float = setting(0.3, "1", "displacement of the start in ln A", ge=-10, le=10)
     shift_activation: float = setting(1.08, "1", "factor of the start on the activation energy", gt=0.5, lt=2)
     shift_conductivity: float = setting(1.25, "1", "factor of the start on the conductivity", gt=0.3, lt=3)
     shift_order: float = setting(
         0.1, "1", "displacement of the start in the order of oxygen, at a fixed rate", gt=-0.5, lt=1
     )
     band: int = setting(7, "", "equivalence ratios of the predictive bands", ge=2, le=50)
-    draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0)
+    draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0, le=100_000)
 
     @field_validator("phis", "pressures")
     @classmethod

@@ -46,8 +46,10 @@ class NetworkSettings(HostConfig):
     network_points: int = setting(120, "", "points of the equations in fit", ge=20, le=10_000)
     network_width: int = setting(12, "", "width of the networks of fit", ge=2, le=512)
     network_depth: int = setting(3, "", "depth of the networks of fit", ge=1, le=12)
-    network_bar: float = setting(1e-3, "1", "scaled residual at which a training by fit has converged", gt=0)
-    max_steps: int = setting(200_000, "", "largest number of steps of a fit", ge=1)
+    network_bar: float = setting(
+        1e-3, "1", "scaled residual at which a training by fit has converged", ge=1e-12, le=1e06
+    )
+    max_steps: int = setting(200_000, "", "largest number of steps of a fit", ge=1, le=1_000_000_000)
 
 
 def premixed_system(config: Any, where: str) -> FreeFlameSystem:

@@ -34,8 +34,10 @@ class Premixed(NetworkSettings, FlameSettings):
 
     phi: tuple[float, ...] = setting((0.6, 0.8, 1.0, 1.2, 1.4, 1.6), "1", "equivalence ratios", min_length=1)
     T_in: float = setting(300.0, "K", "unburnt temperature", gt=200, lt=1500)
-    width: float = setting(0.03, "m", "length of the domain; doubled while heat leaves at its left end", gt=0, le=10)
-    network_length: float = setting(2.5e-3, "m", "domain of the network of fit, burnt gas at its end", gt=0, le=0.1)
+    width: float = setting(
+        0.03, "m", "length of the domain; doubled while heat leaves at its left end", ge=1e-05, le=10
+    )
+    network_length: float = setting(2.5e-3, "m", "domain of the network of fit, burnt gas at its end", ge=1e-06, le=0.1)
     convergence: tuple[int, ...] = setting((61, 121, 241), "", "nodes of the flames of the convergence figure")
     others: bool = setting(False, "", "check h2o2 and gri30 too, which takes minutes")
 

@@ -47,12 +47,14 @@ class FlameSettings(HostConfig):
     fuel: str = setting("CH4", "", "mole amounts of the fuel, as CH4:1, H2:0.2")
     oxidizer: str = setting("O2:1, N2:3.76", "", "mole amounts of the oxidizer")
     phi: tuple[float, ...] = setting((0.6, 0.8, 1.0, 1.2), "1", "equivalence ratios", min_length=1)
-    p: float = setting(101325.0, "Pa", "pressure", gt=0, le=1e8)
+    p: float = setting(101325.0, "Pa", "pressure", ge=1, le=1e8)
     points: int = setting(201, "", "nodes of a flame", ge=30, le=5000)
     scheme: Literal["central", "upwind"] = setting(
         "central", "", "convection of second or first order: central, upwind"
     )
-    detail: float = setting(0.8, "1", "the flame of the equivalence ratio nearest to this is shown in detail", gt=0)
+    detail: float = setting(
+        0.8, "1", "the flame of the equivalence ratio nearest to this is shown in detail", ge=0.001, le=100
+    )
     compare: bool = setting(True, "", "solve the flames with Cantera too")
 
     def near(self, phi: float) -> int:

@@ -37,14 +37,16 @@ class FlameSpeeds(HostConfig):
     """
 
     mechanism: str = setting("gri30.yaml", "", "Cantera YAML: a path, or a name that comes with Cantera", min_length=1)
-    width: float = setting(0.3, "m", "domain of every flame; doubled while heat leaves on the left", gt=0, le=10)
+    width: float = setting(0.3, "m", "domain of every flame; doubled while heat leaves on the left", ge=0.0001, le=10)
     points: int = setting(120, "", "nodes of every flame, second order", ge=30, le=2000)
-    limit: int = setting(0, "", "measured points that are used, spread evenly; 0: all", ge=0)
+    limit: int = setting(0, "", "measured points that are used, spread evenly; 0: all", ge=0, le=1_000_000)
     deviation: str = setting("", "", "standard deviation of points that state none, such as '2 cm/s' or '5 %'")
-    factor: float = setting(2.0, "1", "95 % uncertainty factor of every rate constant; 0: no prior", ge=0)
+    factor: float = setting(2.0, "1", "95 % uncertainty factor of every rate constant; 0: no prior", ge=0, le=1e06)
     factors: dict[str, float] = setting({}, "1", "95 % uncertainty factors by reaction equation, in place of factor")
     reactions: tuple[str, ...] = setting((), "", "equations of the reactions that may move; empty: all")
-    strongest: int = setting(0, "", "only so many of them, by sensitivity times prior deviation; 0: all", ge=0)
+    strongest: int = setting(
+        0, "", "only so many of them, by sensitivity times prior deviation; 0: all", ge=0, le=1_000_000
+    )
 
     @field_validator("factor")
     @classmethod

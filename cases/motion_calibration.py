@@ -37,12 +37,12 @@ SCENARIOS = ("USA_Lanker-1_1_T-1", "USA_Peach-4_8_T-1", "USA_US101-3_3_T-1", "US
 class Calibration(CaseConfig):
     """Settings of the case."""
 
-    folds: int = setting(2, "", "folds of tracks: each is scored by the law of the others", ge=2)
-    history: float = setting(1.0, "s", "what the filter sees before the first forecast", gt=0.2)
-    stride: int = setting(5, "", "samples between two forecasts of a track", ge=1)
-    fit_steps: int = setting(25, "", "largest number of steps of a law's fit", ge=1)
+    folds: int = setting(2, "", "folds of tracks: each is scored by the law of the others", ge=2, le=100)
+    history: float = setting(1.0, "s", "what the filter sees before the first forecast", gt=0.2, le=1000)
+    stride: int = setting(5, "", "samples between two forecasts of a track", ge=1, le=1000)
+    fit_steps: int = setting(25, "", "largest number of steps of a law's fit", ge=1, le=1_000_000_000)
     baselines: bool = setting(True, "", "show two more ways to fit beside ours and white inputs")
-    longest: float = setting(5.0, "s", "longest horizon that takes part in fit and scores", ge=1)
+    longest: float = setting(5.0, "s", "longest horizon that takes part in fit and scores", ge=1, le=1000)
 
 
 def first_guess() -> MotionLaw:

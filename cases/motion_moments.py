@@ -45,8 +45,8 @@ SETTINGS = {
 class Moments(CaseConfig):
     """Settings of the case."""
 
-    samples: int = setting(32768, "", "Monte Carlo paths a setting", ge=256)
-    observed: int = setting(400, "", "end points from which fit infers the inputs' spread", ge=20)
+    samples: int = setting(32768, "", "Monte Carlo paths a setting", ge=256, le=1_000_000)
+    observed: int = setting(400, "", "end points from which fit infers the inputs' spread", ge=20, le=1_000_000)
 
 
 def _settings(name: str) -> tuple[str, Start, Inputs]:

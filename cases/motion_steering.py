@@ -35,11 +35,11 @@ class Steering(CaseConfig):
     understeer: float = setting(0.004, "s2 m-1", "true understeer", ge=-0.01, le=0.05)
     delay: float = setting(0.083, "s", "true delay of the yaw rate, no multiple of the sample step", ge=-0.4, le=0.4)
     bias: float = setting(0.004, "rad", "true bias of the steering angle", ge=-0.1, le=0.1)
-    duration: float = setting(120.0, "s", "length of the log", ge=10)
-    sample_step: float = setting(0.12, "s", "time between samples", gt=0, le=0.5)
-    yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the yaw rate", gt=0)
-    steering_noise: float = setting(0.002, "rad", "standard deviation of the steering angle", ge=0)
-    logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10)
+    duration: float = setting(120.0, "s", "length of the log", ge=10, le=36000)
+    sample_step: float = setting(0.12, "s", "time between samples", ge=0.001, le=0.5)
+    yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the yaw rate", ge=1e-09, le=10)
+    steering_noise: float = setting(0.002, "rad", "standard deviation of the steering angle", ge=0, le=1)
+    logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10, le=100_000)
 
 
 def _drive(config: Steering, rng: np.random.Generator, *, straight: bool = False) -> xr.Dataset:

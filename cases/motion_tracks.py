@@ -34,16 +34,16 @@ class Tracks(CaseConfig):
     """Settings of the case; the law's defaults were fitted to the forecasts of the bundled tracks."""
 
     scenario: str = setting("USA_US101-4_1_T-1", "", f"one of {', '.join(SCENARIOS)}, or all")
-    history: float = setting(1.0, "s", "what the filter sees before the forecast", gt=0.2)
-    horizon: float = setting(3.0, "s", "length of the forecast", gt=0.2)
-    acceleration_std: float = setting(2.6, "m s-2", "stationary spread of the acceleration", gt=0)
-    yaw_rate_std: float = setting(0.06, "rad s-1", "stationary spread of the yaw rate", gt=0)
-    acceleration_time: float = setting(0.3, "s", "correlation time of the acceleration", gt=0)
-    yaw_rate_time: float = setting(0.25, "s", "correlation time of the yaw rate", gt=0)
-    position_noise: float = setting(0.15, "m", "standard deviation of measured positions", gt=0)
-    heading_noise: float = setting(0.01, "rad", "standard deviation of measured headings", gt=0)
-    speed_noise: float = setting(0.3, "m s-1", "standard deviation of measured speeds", gt=0)
-    synthetic: int = setting(16, "", "synthetic tracks in the recovery check", ge=4)
+    history: float = setting(1.0, "s", "what the filter sees before the forecast", gt=0.2, le=1000)
+    horizon: float = setting(3.0, "s", "length of the forecast", gt=0.2, le=1000)
+    acceleration_std: float = setting(2.6, "m s-2", "stationary spread of the acceleration", ge=1e-06, le=1000)
+    yaw_rate_std: float = setting(0.06, "rad s-1", "stationary spread of the yaw rate", ge=1e-06, le=1000)
+    acceleration_time: float = setting(0.3, "s", "correlation time of the acceleration", ge=0.001, le=1000)
+    yaw_rate_time: float = setting(0.25, "s", "correlation time of the yaw rate", ge=0.001, le=1000)
+    position_noise: float = setting(0.15, "m", "standard deviation of measured positions", ge=1e-06, le=1000)
+    heading_noise: float = setting(0.01, "rad", "standard deviation of measured headings", ge=1e-06, le=10)
+    speed_noise: float = setting(0.3, "m s-1", "standard deviation of measured speeds", ge=1e-06, le=1000)
+    synthetic: int = setting(16, "", "synthetic tracks in the recovery check", ge=4, le=10_000)
 
 
 def _law(config: Tracks) -> MotionLaw:

@@ -44,17 +44,17 @@ Floats = NDArray[np.float64]
 class Burgers(NetworkSettings):
     """Settings of the case."""
 
-    c: float = setting(5.0, "", "uniform stream on which the wave rides")
-    nu: float = setting(0.01, "", "viscosity", gt=0)
-    duration: float = setting(1.0, "", "end of time; without viscosity the shock forms at 1", gt=0)
+    c: float = setting(5.0, "", "uniform stream on which the wave rides", ge=-10000, le=10000)
+    nu: float = setting(0.01, "", "viscosity", ge=1e-08, le=1000)
+    duration: float = setting(1.0, "", "end of time; without viscosity the shock forms at 1", ge=1e-06, le=1000)
     labels: Literal["flow", "crowded"] = setting(
         "flow",
         "",
         "flow: labels move with it, good until they run into the shock; crowded: they rest, dense at the shock",
     )
     densest: float = setting(0.05, "", "smallest spacing of crowded labels, relative to their mean", gt=0, lt=1)
-    width: int = setting(16, "", "width of the hidden layers", ge=2)
-    steps: int = setting(4000, "", "optimiser steps", ge=1)
+    width: int = setting(16, "", "width of the hidden layers", ge=2, le=512)
+    steps: int = setting(4000, "", "optimiser steps", ge=1, le=1_000_000_000)
     published: bool = setting(True, "", "train the published form too: no Jacobian")
 
 

@@ -50,12 +50,16 @@ _PEERS: tuple[tuple[str, Literal["adam", "l-bfgs"]], ...] = (
 class Convection(NetworkSettings):
     """Settings of the case."""
 
-    speed: float = setting(30.0, "", "velocity c")
-    diffusivity: float = setting(0.0, "", "nu", ge=0)
-    windows: int = setting(0, "", "time windows; 0 chooses one for every five radians that the wave turns", ge=0)
+    speed: float = setting(30.0, "", "velocity c", ge=-100000, le=100000)
+    diffusivity: float = setting(0.0, "", "nu", ge=0, le=1000)
+    windows: int = setting(
+        0, "", "time windows; 0 chooses one for every five radians that the wave turns", ge=0, le=1000
+    )
     features: bool = setting(True, "", "solve by random features too")
-    race_seconds: float = setting(8.0, "s", "let every optimiser solve the first window for so long", gt=0)
-    peer_seconds: float = setting(0.0, "s", "train DeepXDE with Adam and with L-BFGS for so long beside it", ge=0)
+    race_seconds: float = setting(8.0, "s", "let every optimiser solve the first window for so long", gt=0, le=1e06)
+    peer_seconds: float = setting(
+        0.0, "s", "train DeepXDE with Adam and with L-BFGS for so long beside it", ge=0, le=1e06
+    )
 
 
 def _system(config: Convection) -> QuasiLinear:

@@ -32,18 +32,22 @@ class PdeInverse(CaseConfig):
 
     velocity: float = setting(43.0, "1", "true velocity c of the synthetic samples", ge=0, le=70)
     diffusivity: float = setting(0.02, "1", "true diffusivity nu", ge=1e-3, le=0.1)
-    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", gt=0)
+    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", ge=1e-06, le=10000)
     width: float = setting(
-        0.5, "1", "width of the initial bump exp((cos y - 1) / width^2), y the angle from its centre", gt=0.3
+        0.5, "1", "width of the initial bump exp((cos y - 1) / width^2), y the angle from its centre", gt=0.3, le=10
     )
-    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", gt=0)
-    duration: float = setting(1.0, "1", "end of time, which begins at 0", gt=0)
-    samples: int = setting(200, "", "synthetic samples", ge=10)
-    noise: float = setting(0.01, "1", "standard deviation of the noise, also of data without a column sigma", gt=0)
+    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", ge=1e-06, le=1e06)
+    duration: float = setting(1.0, "1", "end of time, which begins at 0", ge=1e-06, le=1e06)
+    samples: int = setting(200, "", "synthetic samples", ge=10, le=100_000)
+    noise: float = setting(
+        0.01, "1", "standard deviation of the noise, also of data without a column sigma", ge=1e-12, le=1e06
+    )
     unknown_harmonics: int = setting(0, "", "harmonics of an unknown initial field; 0: it is the bump", ge=0, le=40)
     features: int = setting(300, "", "frozen features of the solver", ge=50, le=2000)
-    fits: int = setting(20, "", "synthetic sets in the coverage check", ge=4)
-    training: int = setting(150, "", "steps of a trained network that checks the frozen one; 0: none", ge=0)
+    fits: int = setting(20, "", "synthetic sets in the coverage check", ge=4, le=100_000)
+    training: int = setting(
+        150, "", "steps of a trained network that checks the frozen one; 0: none", ge=0, le=1_000_000_000
+    )
 
 
 def bump(config: PdeInverse, x: Any, cos: Any = np.cos, exp: Any = np.exp) -> Any:

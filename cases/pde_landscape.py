@@ -44,15 +44,15 @@ class Landscapes(CaseConfig):
     """Settings of the case."""
 
     speeds: tuple[float, ...] = setting((0.0, 10.0, 30.0, 50.0), "1", "speeds c of the uniform stream", min_length=1)
-    viscosity: float = setting(0.01, "1", "viscosity of Burgers' equation", gt=0)
-    width: int = setting(16, "", "neurons of a hidden layer", ge=2)
-    depth: int = setting(2, "", "hidden layers", ge=1)
-    points: int = setting(1500, "", "collocation points, an eighth more where time begins", ge=32)
-    steps: int = setting(1000, "", "steps of training", ge=1)
-    grid: int = setting(51, "", "points along an axis of a landscape, odd", ge=5)
-    products: int = setting(80, "", "products of Hessian and vector for the eigenvalues", ge=10)
-    snapshot_points: int = setting(256, "", "points of a snapshot", ge=16)
-    snapshot_times: int = setting(101, "", "snapshots of a solution", ge=8)
+    viscosity: float = setting(0.01, "1", "viscosity of Burgers' equation", ge=1e-08, le=1000)
+    width: int = setting(16, "", "neurons of a hidden layer", ge=2, le=512)
+    depth: int = setting(2, "", "hidden layers", ge=1, le=12)
+    points: int = setting(1500, "", "collocation points, an eighth more where time begins", ge=32, le=100_000)
+    steps: int = setting(1000, "", "steps of training", ge=1, le=1_000_000_000)
+    grid: int = setting(51, "", "points along an axis of a landscape, odd", ge=5, le=1001)
+    products: int = setting(80, "", "products of Hessian and vector for the eigenvalues", ge=10, le=10_000)
+    snapshot_points: int = setting(256, "", "points of a snapshot", ge=16, le=10_000)
+    snapshot_times: int = setting(101, "", "snapshots of a solution", ge=8, le=10_000)
 
     @field_validator("speeds", mode="before")
     @classmethod

@@ -50,14 +50,14 @@ class Reaction(NetworkSettings):
     equation: Literal["reaction", "reaction-diffusion", "allen-cahn", "allen-cahn-periodic"] = setting(
         "reaction-diffusion", "", "what reacts; Allen-Cahn has u = -1 on its walls, or is periodic"
     )
-    rho: float = setting(5.0, "", "rate of the logistic growth", gt=0)
-    nu: float = setting(2.0, "", "diffusivity of reaction-diffusion", gt=0)
-    d: float = setting(1e-3, "", "diffusivity of Allen-Cahn", gt=0)
-    windows: int = setting(1, "", "time windows of equal length", ge=1)
-    grading: float = setting(1.5, "", "exponent of times: above 1 points are denser where a window begins", ge=1)
-    harmonics: int = setting(1, "", "sines and cosines of x among the inputs, each", ge=1)
+    rho: float = setting(5.0, "", "rate of the logistic growth", ge=1e-06, le=10000)
+    nu: float = setting(2.0, "", "diffusivity of reaction-diffusion", ge=1e-08, le=10000)
+    d: float = setting(1e-3, "", "diffusivity of Allen-Cahn", ge=1e-08, le=10000)
+    windows: int = setting(1, "", "time windows of equal length", ge=1, le=1000)
+    grading: float = setting(1.5, "", "exponent of times: above 1 points are denser where a window begins", ge=1, le=10)
+    harmonics: int = setting(1, "", "sines and cosines of x among the inputs, each", ge=1, le=100)
     adaptive: float = setting(0.0, "", "share of the points that is drawn where residuals are large", ge=0, le=1)
-    refresh: int = setting(0, "", "steps between two draws of points; 0 keeps them", ge=0)
+    refresh: int = setting(0, "", "steps between two draws of points; 0 keeps them", ge=0, le=1_000_000_000)
     lift: bool = setting(True, "", "take off what is not smooth in the data, a kink or corners, in closed form")
     kinked: bool = setting(True, "", "train beside it with a kink left in the data, to show what it does")
 

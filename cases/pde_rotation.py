@@ -38,24 +38,26 @@ _FLOWS: tuple[Flow, ...] = ("rotation", "cells")
 class Rotation(NetworkSettings):
     """Settings of the case."""
 
-    rate: float = setting(2 * math.pi, "", "angular velocity: a turn in a unit of time")
-    nu: float = setting(0.005, "", "diffusivity of the blob that turns", ge=0)
-    spot: float = setting(0.25, "", "standard deviation of the blob that turns", gt=0)
-    windows: int = setting(6, "", "time windows of the blob that turns", ge=1)
-    strength: float = setting(1.0, "", "speed of the cells")
-    drift: float = setting(1.0, "", "uniform velocity along x on which the blob crosses the cells; along y half of it")
-    spread: float = setting(0.02, "", "diffusivity of the blob among the cells", gt=0)
-    label_width: int = setting(16, "", "width of the hidden layers of the three networks on labels", ge=2)
-    label_steps: int = setting(1500, "", "optimiser steps on labels", ge=1)
+    rate: float = setting(2 * math.pi, "", "angular velocity: a turn in a unit of time", ge=-10000, le=10000)
+    nu: float = setting(0.005, "", "diffusivity of the blob that turns", ge=0, le=1000)
+    spot: float = setting(0.25, "", "standard deviation of the blob that turns", ge=0.001, le=100)
+    windows: int = setting(6, "", "time windows of the blob that turns", ge=1, le=1000)
+    strength: float = setting(1.0, "", "speed of the cells", ge=-10000, le=10000)
+    drift: float = setting(
+        1.0, "", "uniform velocity along x on which the blob crosses the cells; along y half of it", ge=-10000, le=10000
+    )
+    spread: float = setting(0.02, "", "diffusivity of the blob among the cells", ge=1e-08, le=1000)
+    label_width: int = setting(16, "", "width of the hidden layers of the three networks on labels", ge=2, le=512)
+    label_steps: int = setting(1500, "", "optimiser steps on labels", ge=1, le=1_000_000_000)
     frame: Literal["flow", "rest"] = setting("flow", "", "what moves the labels, beside the uniform velocity")
     flow: Literal["rotation", "cells"] = setting("rotation", "", "which of the two `fit` trains")
     certificate: bool = setting(True, "", "bound the errors from the residual")
-    points: int = setting(1500, "", "collocation points of a window", ge=16)
-    initial_points: int = setting(200, "", "more of them where a window begins", ge=0)
-    steps: int = setting(900, "", "optimiser steps of a window", ge=1)
-    bar: float = setting(3e-3, "", "what validate asks of the relative error in space and time", gt=0)
-    x_count: int = setting(48, "", "grid points along each axis", ge=8)
-    t_count: int = setting(21, "", "grid points in time", ge=3)
+    points: int = setting(1500, "", "collocation points of a window", ge=16, le=100_000)
+    initial_points: int = setting(200, "", "more of them where a window begins", ge=0, le=100_000)
+    steps: int = setting(900, "", "optimiser steps of a window", ge=1, le=1_000_000_000)
+    bar: float = setting(3e-3, "", "what validate asks of the relative error in space and time", ge=1e-12, le=1)
+    x_count: int = setting(48, "", "grid points along each axis", ge=8, le=1000)
+    t_count: int = setting(21, "", "grid points in time", ge=3, le=1000)
 
 
 def _system(config: Rotation, flow: Flow) -> QuasiLinear:

@@ -44,17 +44,17 @@ Method = Literal["adam", "soap", "l-bfgs", "ssbroyden", "levenberg-marquardt", "
 class NetworkSettings(CaseConfig):
     """Settings of every case that trains networks."""
 
-    width: int = setting(20, "", "width of the hidden layers", ge=2)
-    depth: int = setting(2, "", "hidden layers", ge=1)
-    points: int = setting(1024, "", "collocation points of a window", ge=16)
-    initial_points: int = setting(64, "", "more of them where a window begins", ge=0)
-    steps: int = setting(1300, "", "optimiser steps of a window", ge=1)
+    width: int = setting(20, "", "width of the hidden layers", ge=2, le=512)
+    depth: int = setting(2, "", "hidden layers", ge=1, le=12)
+    points: int = setting(1024, "", "collocation points of a window", ge=16, le=100_000)
+    initial_points: int = setting(64, "", "more of them where a window begins", ge=0, le=100_000)
+    steps: int = setting(1300, "", "optimiser steps of a window", ge=1, le=1_000_000_000)
     method: Method = setting("ssbroyden", "", "optimiser")
-    max_steps: int = setting(1_000_000, "", "largest number of steps of a fit", ge=1)
-    checkpoint_every: int = setting(200, "", "steps between two checkpoints", ge=1)
-    bar: float = setting(1e-5, "", "what validate asks of the relative error in space and time", gt=0)
-    x_count: int = setting(256, "", "grid points in space", ge=8)
-    t_count: int = setting(100, "", "grid points in time", ge=2)
+    max_steps: int = setting(1_000_000, "", "largest number of steps of a fit", ge=1, le=1_000_000_000)
+    checkpoint_every: int = setting(200, "", "steps between two checkpoints", ge=1, le=1_000_000_000)
+    bar: float = setting(1e-5, "", "what validate asks of the relative error in space and time", ge=1e-12, le=1)
+    x_count: int = setting(256, "", "grid points in space", ge=8, le=100_000)
+    t_count: int = setting(100, "", "grid points in time", ge=2, le=10_000)
 
 
 def trained(trainer: Trainer, *also: Status) -> tuple[tuple[Piece, ...], Result]:

@@ -31,8 +31,8 @@ __all__ = ["Radio3C391", "case", "read"]
 class Radio3C391(RadioFileSettings):
     """Settings: pixels that hold the remnant, gains of the antennas."""
 
-    cell: float = setting(5.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
-    frequency: float = setting(4.536, "GHz", "of the channel", gt=0)
+    cell: float = setting(5.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0, le=3600)
+    frequency: float = setting(4.536, "GHz", "of the channel", ge=0.001, le=10000)
     ra: float = setting(0.0, "degree", "right ascension of the phase centre, which the files do not tell", ge=0, lt=360)
     dec: float = setting(0.0, "degree", "its declination", ge=-90, le=90)
 

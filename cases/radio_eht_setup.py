@@ -32,20 +32,24 @@ _SOUTH, _DIAMETER, _WIDTH, _CONTRAST = np.pi, 42.0, 14.0, 0.5
 class RadioEHT(HostConfig):
     """Settings of the case."""
 
-    pixels: int = setting(64, "", "pixels along a side, even", ge=16)
-    field: float = setting(128.0, "uas", "side of the image", gt=0)
-    flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", gt=0)
-    disk: float = setting(66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", gt=0)
-    blur: float = setting(15.0, "uas", "blurs the image between two rounds, width at half maximum", gt=0)
-    smoothness: float = setting(0.1, "", "weight of the total variation", ge=0)
-    sameness: float = setting(1.0, "", "weight of the relative entropy", ge=0)
-    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", ge=0)
-    gain_spread: float = setting(0.15, "", "standard deviation of the amplitudes of station gains about one", gt=0)
-    shortest: float = setting(0.1, "Glambda", "leave out baselines shorter than this, which see the jet", ge=0)
-    interval: float = setting(0.0, "s", "average over so long, within scans; 0: whole scans", ge=0)
-    least_signal: float = setting(3.0, "", "leave out averages of less signal to noise", ge=0)
-    steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1)
-    rounds: int = setting(8, "", "largest number of rounds of calibration and imaging", ge=1)
+    pixels: int = setting(64, "", "pixels along a side, even", ge=16, le=1024)
+    field: float = setting(128.0, "uas", "side of the image", ge=1, le=100000)
+    flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", ge=1e-06, le=1e06)
+    disk: float = setting(
+        66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", ge=0.01, le=100000
+    )
+    blur: float = setting(15.0, "uas", "blurs the image between two rounds, width at half maximum", ge=0.01, le=10000)
+    smoothness: float = setting(0.1, "", "weight of the total variation", ge=0, le=1e06)
+    sameness: float = setting(1.0, "", "weight of the relative entropy", ge=0, le=1e06)
+    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", ge=0, le=1)
+    gain_spread: float = setting(
+        0.15, "", "standard deviation of the amplitudes of station gains about one", ge=1e-06, le=10
+    )
+    shortest: float = setting(0.1, "Glambda", "leave out baselines shorter than this, which see the jet", ge=0, le=1000)
+    interval: float = setting(0.0, "s", "average over so long, within scans; 0: whole scans", ge=0, le=1e06)
+    least_signal: float = setting(3.0, "", "leave out averages of less signal to noise", ge=0, le=1000)
+    steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1, le=1_000_000_000)
+    rounds: int = setting(8, "", "largest number of rounds of calibration and imaging", ge=1, le=10_000)
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,14 @@ _NEGLIGIBLE = 0.1  # rad: phases of the w-term that may be left out in silence
 class RadioFileSettings(ImagingSettings):
     """Settings of calibration and imaging of data from a file."""
 
-    size: int = setting(256, "pixel", "side of the image, even", ge=32)
-    cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0)
+    size: int = setting(256, "pixel", "side of the image, even", ge=32, le=8192)
+    cell: float = setting(0.0, "arcsec", "side of a pixel; 0: from the longest baseline", ge=0, le=3600)
     support: int = setting(3, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
-    terms: int = setting(12, "", "functions of time of a gain", ge=1)
+    terms: int = setting(12, "", "functions of time of a gain", ge=1, le=1000)
     known: FileName = setting("", "", "FITS image of the bright part of the sky, where the solve begins")
     theta: float = setting(0.5, "", "fraction by which a pixel of it may change", ge=0, le=1)
-    hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3)
-    max_steps: int = setting(200, "", "largest number of outer steps", ge=1)
+    hold_every: int = setting(5, "slot", "every how many slots one is held out of image and gains", ge=3, le=1_000_000)
+    max_steps: int = setting(200, "", "largest number of outer steps", ge=1, le=1_000_000_000)
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,10 +28,10 @@ class RadioMeasurementSet(RadioFileSettings):
     """Settings: which part of the set, and what is made of it."""
 
     column: str = setting("DATA", "", "column of visibilities of a MeasurementSet")
-    field: int = setting(-1, "", "field; -1: the only one", ge=-1)
-    window: int = setting(-1, "", "spectral window; -1: the only one", ge=-1)
+    field: int = setting(-1, "", "field; -1: the only one", ge=-1, le=1_000_000)
+    window: int = setting(-1, "", "spectral window; -1: the only one", ge=-1, le=1_000_000)
     feeds: Literal["stokes-i", "parallel"] = setting("stokes-i", "", "mean of the parallel hands, or gains for each")
-    average: float = setting(0.0, "s", "average over so long, within scans; 0: not", ge=0)
+    average: float = setting(0.0, "s", "average over so long, within scans; 0: not", ge=0, le=1e06)
 
 
 def simulate(config: RadioFileSettings, seeds: Seeds) -> xr.Dataset:

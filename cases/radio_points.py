@@ -17,8 +17,10 @@ class RadioPoints(RadioSettings):
     """Settings: the sky is a catalogue, the prior its sparsity in pixels."""
 
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("points", "", "sky of our own making")
-    snr: float = setting(60.0, "dB", "signal to noise of the visibilities")
-    reweightings: int = setting(3, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
+    snr: float = setting(60.0, "dB", "signal to noise of the visibilities", ge=-300, le=300)
+    reweightings: int = setting(
+        3, "", "how often a solve goes on with thresholds that spare what it has found", ge=0, le=1000
+    )
 
 
 case: Case[RadioPoints] = Case(

@@ -46,12 +46,16 @@ class ImagingSettings(HostConfig):
     """Settings of calibration and imaging that simulated and real observations share."""
 
     support: int = setting(5, "", "coefficients of a gain along an axis, odd; 1: gains without direction", ge=1, le=15)
-    threshold: float = setting(6.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0)
-    reweightings: int = setting(1, "", "how often a solve goes on with thresholds that spare what it has found", ge=0)
-    graduated: int = setting(0, "", "outer steps between rings of coefficients that are freed; 0: free at once", ge=0)
-    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0)
+    threshold: float = setting(6.0, "sigma", "largest threshold of a wavelet coefficient, in its noise", ge=0, le=1000)
+    reweightings: int = setting(
+        1, "", "how often a solve goes on with thresholds that spare what it has found", ge=0, le=1000
+    )
+    graduated: int = setting(
+        0, "", "outer steps between rings of coefficients that are freed; 0: free at once", ge=0, le=1_000_000
+    )
+    draws: int = setting(0, "", "observations drawn anew and fitted, for the error of pixels; 0: none", ge=0, le=10_000)
     compare: bool = setting(True, "", "whether a fit also images by the other methods, for its figures")
-    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1)
+    checkpoint_every: int = setting(10, "", "steps between two checkpoints", ge=1, le=1_000_000_000)
 
     @field_validator("support")
     @classmethod
@@ -74,16 +78,20 @@ class RadioSettings(ImagingSettings):
     sky: Literal["spiral", "remnant", "jet", "points"] = setting("spiral", "", "sky of our own making")
     sky_file: FileName = setting("", "", "FITS image that is the sky instead, its brightest pixel 1 Jy")
     array: Literal["vla-a", "meerkat"] = setting("vla-a", "", "telescope")
-    size: int = setting(128, "pixel", "side of the image", ge=32)
-    slots: int = setting(60, "", "time slots", ge=10)
-    hours: float = setting(6.0, "h", "hour angles run from minus to plus this", gt=0, le=6)
+    size: int = setting(128, "pixel", "side of the image", ge=32, le=2048)
+    slots: int = setting(60, "", "time slots", ge=10, le=10_000)
+    hours: float = setting(6.0, "h", "hour angles run from minus to plus this", ge=0.001, le=6)
     declination: float = setting(40.0, "degree", "of the phase centre", ge=-90, le=90)
     effects: Literal["smooth", "ionosphere", "pointing"] = setting("smooth", "", "kind of direction-dependent effects")
-    amplitude: float = setting(0.05, "", "their strength: of a coefficient, rms phase [rad], or offset [beam]", gt=0)
-    snr: float = setting(40.0, "dB", "signal to noise of the visibilities")
-    terms: int = setting(3, "", "functions of time of a gain", ge=1)
-    hold_every: int = setting(10, "slot", "every how many slots one is held out to say when to stop", ge=3)
-    max_steps: int = setting(300, "", "largest number of outer steps", ge=1)
+    amplitude: float = setting(
+        0.05, "", "their strength: of a coefficient, rms phase [rad], or offset [beam]", ge=1e-09, le=100
+    )
+    snr: float = setting(40.0, "dB", "signal to noise of the visibilities", ge=-300, le=300)
+    terms: int = setting(3, "", "functions of time of a gain", ge=1, le=1000)
+    hold_every: int = setting(
+        10, "slot", "every how many slots one is held out to say when to stop", ge=3, le=1_000_000
+    )
+    max_steps: int = setting(300, "", "largest number of outer steps", ge=1, le=1_000_000_000)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import resolve
+from retrodict.cases.environment import moved
 from retrodict.cases.fit import FitOutcome, set_up, solve_into
 from retrodict.cases.prepare import require_device
 from retrodict.cases.record import reopen
@@ -23,6 +24,8 @@ _FINAL = ("ok", "max-steps", "diverged", "invalid", "non-finite", "stalled")
 
 def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutcome | ValidateOutcome | None:
     """Go on with the run in a folder, with its stored settings; the result equals that of an unstopped run bit by bit.
+
+    This holds for the same number of threads on the same model of processor; elsewhere a note says that it may not.
 
     Parameters
     ----------
@@ -64,6 +67,8 @@ def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutc
         require_device(config.device)
         data = folder.data_file()
         folder.check_files()
+        if verb == "fit":  # the other verbs begin anew
+            folder.warnings += moved(folder.provenance)
         folder.restart()
         if verb == "run":
             return simulate_into(folder, case, config)

@@ -8,13 +8,17 @@ an ``uncertainty`` has no agreed meaning there (bounds, several deviations) and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
 from retrodict.inverse.flames.burning_velocities import BurningVelocities, BurningVelocity
 from retrodict.inverse.flames.quantities import amount, quantity
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
-from retrodict.solvers.files import sha256, write_atomic
+from retrodict.physics.sealed_text import check_seal, sealed
+from retrodict.physics.yaml_limits import check_yaml
+from retrodict.solvers.files import sha256, write_text
 
 __all__ = ["read_chemked", "write_chemked"]
 
@@ -46,9 +50,9 @@ def read_chemked(path: Path, *, default_deviation: str | None = None) -> Burning
     Raises
     ------
     DataError
-        If the file is missing or not YAML, is of another experiment, has no datapoint, or a datapoint lacks a field,
-        has a composition that does not sum to 1, a number that is not finite and positive, or no standard deviation
-        while no default is given. The message names file, datapoint and field.
+        If the file is missing or not YAML, its aliases would make it far larger, it is of another experiment, has no
+        datapoint, or a datapoint lacks a field, has a composition that does not sum to 1, a number that is not finite
+        and positive, or no standard deviation while no default is given. The message names file, datapoint and field.
     UnitsError
         If units are missing or of another dimension.
 
@@ -88,15 +92,16 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
     except OSError as error:
         raise DataError(expected(str(path), "no readable file", "a ChemKED file")) from error
-    # the constructor of dates lets a ValueError through
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(expected(str(path), f"no YAML ({error})", "a ChemKED file")) from error
+    with decoding(path, "a ChemKED file, which is YAML"):
+        text = raw.decode()
+        check_seal(text, path)
+        check_yaml(text, path)
+        content = YAML(typ="safe", pure=True).load(text)
     if not isinstance(content, dict):
         raise DataError(expected(str(path), f"YAML of a {type(content).__name__}", "a ChemKED file"))
     return content
@@ -163,7 +168,7 @@ def _spread(raw: Any, relative: bool, value: float, where: str) -> float:
 
 
 def write_chemked(data: BurningVelocities, path: Path) -> None:
-    """Write burning velocities as a ChemKED file, atomically and in SI units.
+    """Write burning velocities as a ChemKED file, atomically and in SI units, below a line with its checksum.
 
     Reading it back gives the same numbers to the last bit.
 
@@ -193,7 +198,9 @@ def write_chemked(data: BurningVelocities, path: Path) -> None:
     }
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    write_atomic(path, lambda p: yaml.dump(content, p))
+    text = StringIO()
+    yaml.dump(content, text)
+    write_text(path, sealed(text.getvalue()))
 
 
 def _written(point: BurningVelocity) -> dict[str, Any]:

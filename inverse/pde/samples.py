@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrodict.inverse.noise import Gaussian
 from retrodict.inverse.observation import Observation
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.spaces import Space, Var
 
@@ -23,6 +24,7 @@ __all__ = ["Samples", "read_samples"]
 
 Floats = NDArray[np.float64]
 _COLUMNS = ("x", "t", "u")
+_LARGEST = 1e50  # of values, and of the inverse of standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ class Samples:
     Raises
     ------
     DataError
-        If there is no sample, lengths differ, a number is not finite, or a standard deviation is not positive.
+        If there is no sample, lengths differ, a number is not finite, a standard deviation is not positive,
+        or a number is so large, or a standard deviation so small, that sums of squares overflow.
 
     Examples
     --------
@@ -73,6 +76,12 @@ class Samples:
         if not (self.sigma > 0).all():
             at = int(np.flatnonzero(~(self.sigma > 0))[0])
             raise DataError(expected(f"{self.where}: sigma[{at}]", self.sigma[at], "a positive number"))
+        for name in (*_COLUMNS, "sigma"):
+            values = np.abs(getattr(self, name))
+            beyond = np.flatnonzero((values > _LARGEST) | ((name == "sigma") & (values < 1 / _LARGEST)))
+            if beyond.size:
+                at, wanted = int(beyond[0]), f"a magnitude whose square is a number, up to {_LARGEST:g}"
+                raise DataError(expected(f"{self.where}: {name}[{at}]", getattr(self, name)[at], wanted))
 
     @property
     def count(self) -> int:
@@ -179,13 +188,8 @@ def _netcdf(path: Path) -> xr.Dataset:
 
     if is_sealed(path):
         return load_dataset(path)
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return dataset.load()
-    # damaged bytes make a decoder raise anything, and all of it means damage
-    except Exception as error:
-        got = f"a file that cannot be read ({type(error).__name__}: {error})"
-        raise DataError(expected(str(path), got, "a NetCDF file")) from error
+    with decoding(path, "a NetCDF file"), xr.open_dataset(path, engine="netcdf4") as dataset:
+        return dataset.load()
 
 
 def _csv(path: Path, raw: bytes, sigma: float | None) -> Samples:

@@ -22,7 +22,7 @@ __all__ = ["StreamScan", "scan_stream"]
 
 Floats = NDArray[np.float64]
 
-_TIMES, _NODES, _BLOCK = 24, 128, 1 << 21
+_TIMES, _NODES, _BLOCK, _MOST = 24, 128, 1 << 21, 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,8 @@ def scan_stream(
     ------
     SolverError
         If the stream is not among the unknowns, no sample is later than the start of time, or the initial field of a
-        nonlinear equation is unknown.
+        nonlinear equation is unknown, or the field is zero or not finite, there are
+        too many velocities to try, or none has a finite misfit.
 
     Examples
     --------
@@ -126,15 +127,21 @@ def scan_stream(
         found = _misfits(harmonics, series.wave, model, observed, speeds, tree)
         best = found if best is None else _better(best, found)
     assert best is not None
+    if not np.isfinite(best.chi2).any():
+        got = "misfits that are infinite at every velocity"
+        raise SolverError(expected("scan_stream", got, "data within reach of their standard deviations"))
     return best
 
 
 def _grid(between: tuple[float, float], harmonics: NDArray[np.complex128], wave: float, elapsed: float) -> Floats:
     """Return velocities so close that the highest harmonic that matters turns by half a radian from one to the next."""
     power = np.cumsum((np.abs(harmonics[:, 1:]) ** 2).sum((0, 2)))
-    highest = 1 + int(np.searchsorted(power, 0.999 * power[-1])) if power[-1] > 0 else 1
-    step = 0.5 / (wave * highest * elapsed)
-    return np.linspace(*between, max(3, 1 + int(np.ceil((between[1] - between[0]) / step))))
+    highest = 1 + int(np.searchsorted(power, 0.999 * power[-1])) if power.size and power[-1] > 0 else 1
+    count = max(3, 1 + np.ceil((between[1] - between[0]) * 2 * wave * highest * elapsed))
+    if count > _MOST:
+        wanted = f"at most {_MOST}: a narrower range, or samples over a shorter time"
+        raise SolverError(expected("scan_stream", f"{count:.3g} velocities to try", wanted))
+    return np.linspace(*between, int(count))
 
 
 class _Harmonised:
@@ -168,6 +175,8 @@ class _Harmonised:
         series[:, 0] /= 2
         out = np.tensordot(self.interpolate, series, 1)
         size = np.abs(out).max((0, 2))
+        if not (np.isfinite(size).all() and size.any()):
+            raise SolverError(expected("scan_stream", f"a field of sizes up to {size.max():g}", "a finite one, not 0"))
         return np.asarray(out[:, : 1 + int(np.flatnonzero(size > 1e-5 * size.max())[-1])])
 
 

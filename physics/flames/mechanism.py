@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.flames.cantera_errors import reason
 from retrodict.physics.flames.compositions import mixed, parsed
@@ -23,7 +24,9 @@ from retrodict.physics.flames.species_data import (
     transport_polynomials,
 )
 from retrodict.physics.flames.writing import read_posterior, restricted_gas, write_mechanism
+from retrodict.physics.sealed_text import check_seal
 from retrodict.physics.spaces import Array, Space, Var
+from retrodict.physics.yaml_limits import check_yaml
 
 if TYPE_CHECKING:
     import cantera as ct
@@ -231,7 +234,8 @@ def load_mechanism(source: str | Path, phase: str = "") -> Mechanism:
     Raises
     ------
     DataError
-        If the file cannot be read, or holds what is not covered; the species or reaction is named.
+        If the file cannot be read, does not match its checksum, or holds what is not covered; the species or reaction
+        is named.
 
     Examples
     --------
@@ -241,11 +245,16 @@ def load_mechanism(source: str | Path, phase: str = "") -> Mechanism:
     import cantera as ct
 
     where = str(source)
-    try:
-        gas = ct.Solution(where, phase) if phase else ct.Solution(where)
-    except ct.CanteraError as error:
-        raise DataError(expected(where, reason(error), "a mechanism that Cantera accepts")) from error
-    return _mechanism(gas, where)
+    with decoding(where, "a mechanism that Cantera accepts"):
+        if (path := Path(source)).is_file():
+            text = path.read_text(encoding="utf-8")
+            check_seal(text, path)
+            check_yaml(text, path)
+        try:
+            gas = ct.Solution(where, phase) if phase else ct.Solution(where)
+        except ct.CanteraError as error:
+            raise DataError(expected(where, reason(error), "a mechanism that Cantera accepts")) from error
+        return _mechanism(gas, where)
 
 
 def _mechanism(gas: Any, where: str) -> Mechanism:

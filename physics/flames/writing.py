@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.sealed_text import check_seal, sealed
 from retrodict.physics.spaces import Array
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ def write_mechanism(
 ) -> None:
     """Write a mechanism with new rates as a YAML file that Cantera reads.
 
-    Rates are kept to round-off. The covariance is kept under a key of its own, which Cantera ignores.
-    The file appears whole or not at all.
+    Rates are kept to round-off. The covariance is kept under a key of its own, which Cantera ignores. The first line,
+    a comment, is the checksum of all others. The file appears whole or not at all.
 
     Parameters
     ----------
@@ -123,7 +125,7 @@ def write_mechanism(
     gas = mechanism.gas()
     _set_rates(gas, mechanism, values)
     text = gas.write_yaml(precision=17)
-    _replace(Path(path), text if stored is None else f"{text}\n{_KEY}: {json.dumps(stored)}\n")
+    _replace(Path(path), sealed(text if stored is None else f"{text}\n{_KEY}: {json.dumps(stored)}\n"))
 
 
 def read_posterior(path: str | Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
@@ -151,16 +153,21 @@ def read_posterior(path: str | Path) -> tuple[list[str], NDArray[np.float64], ND
     ...     _ = (Path(folder) / "a.yaml").write_text("phases: []")
     ...     read_posterior(Path(folder) / "a.yaml")
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    with decoding(path, "a mechanism"):
+        text = Path(path).read_text(encoding="utf-8")
+    check_seal(text, path)
+    lines = text.splitlines()
     found = [line.removeprefix(f"{_KEY}:") for line in lines if line.startswith(f"{_KEY}:")]
     if len(found) != 1:
         raise DataError(expected(str(path), f"{len(found)} of them", f"a line '{_KEY}: ...'"))
-    try:
+    with decoding(f"{path}: {_KEY}", "names, mean and covariance"):
         content = json.loads(found[0])
-        names, mean, covariance = (content[k] for k in ("names", "mean", "covariance"))
-        return list(names), np.array(mean, float), np.array(covariance, float).reshape(len(names), len(names))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(expected(f"{path}: {_KEY}", error, "names, mean and covariance")) from error
+        names = [str(name) for name in content["names"]]
+        mean = np.array(content["mean"], float).reshape(len(names))
+        covariance = np.array(content["covariance"], float).reshape(len(names), len(names))
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise DataError(expected(f"{path}: {_KEY}", "numbers that are not finite", "finite mean and covariance"))
+    return names, mean, covariance
 
 
 def _posterior(

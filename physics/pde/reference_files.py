@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.pde.reference_grids import Layout, as_reference, assemble
 
@@ -88,17 +89,9 @@ def _start(path: Path) -> bytes:
 
 @contextmanager
 def _decoding(path: Path, wanted: str) -> Iterator[None]:
-    """Turn whatever a decoder of foreign bytes raises or warns of into a DataError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            yield
-    except DataError:
-        raise
-    # damaged bytes make decoders raise anything, and all of it means damage
-    except Exception as error:
-        got = f"a file that cannot be read ({type(error).__name__}: {error})"
-        raise DataError(expected(str(path), got, wanted)) from error
+    """Turn whatever a decoder raises or warns of into a DataError."""
+    with decoding(path, wanted), warnings.catch_warnings(action="error"):
+        yield
 
 
 def read_npz(path: Path, layout: Layout | None = None) -> xr.Dataset:

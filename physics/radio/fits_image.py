@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import ConfigError, DataError, expected
+from retrodict.physics.radio.fits_sums import add_sum, check_sum
 from retrodict.physics.radio.visibilities import Grid
 
 __all__ = ["read_image", "read_pixels", "write_image"]
@@ -34,8 +36,8 @@ def write_image(
 ) -> None:
     """Write an image as FITS in double precision, with a SIN projection whose reference is the phase centre.
 
-    The first axis of a FITS file is the fastest, so that its data are the transposed image. The file is written under
-    a temporary name and renamed.
+    The first axis of a FITS file is the fastest, so that its data are the transposed image. The keywords CHECKSUM and
+    DATASUM cover every byte of the file, which is written under a temporary name and renamed.
 
     Parameters
     ----------
@@ -81,6 +83,7 @@ def write_image(
     data = value.T if frequency is None else value.T[None, None]
     hdu = fits.PrimaryHDU(np.ascontiguousarray(data))
     hdu.header.update(_header(grid, unit, frequency, object_name))
+    add_sum(hdu)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -119,9 +122,10 @@ def read_image(path: str | Path, *, cell: float | None = None, per_pixel: bool =
     Raises
     ------
     DataError
-        If there is no image, it is not square, has an odd or too small size or values that are not finite; if there are
-        no coordinates and no ``cell``; if the axes are not right ascension falling and declination rising along
-        square pixels in a SIN or TAN projection; if it is per beam where it must not be.
+        If there is no image, or its checksum is wrong, or missing in a file of ours; if it is not square, has an odd or
+        too small size or values that are not finite; if there are no coordinates and no ``cell``; if the axes are not
+        right ascension falling and declination rising along square pixels in a SIN or TAN projection; if it is per
+        beam where it must not be.
     ConfigError
         If a ``cell`` is given for a file with coordinates, or is not positive.
 
@@ -215,43 +219,39 @@ def _first_image(path: Path) -> tuple[Floats, Any]:
 
     if not path.is_file():
         raise DataError(expected(str(path), "nothing there", "a FITS file"))
-    try:
-        # cards that the standard forbids do not hurt the pixels, and are not passed on
-        with (
-            warnings.catch_warnings(action="ignore", category=AstropyUserWarning),
-            fits.open(path, memmap=False) as parts,
-        ):
-            for part in parts:
-                if part.is_image and part.data is not None and np.squeeze(part.data).ndim == 2:
-                    part.verify("silentfix+ignore")
-                    cards = [(c.keyword, c.value) for c in part.header.cards if c.keyword not in _TEXT]
-                    return np.squeeze(part.data).astype(np.float64), fits.Header(cards)
-            shapes = [np.shape(part.data) for part in parts]
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(expected(str(path), str(error), "a FITS file that can be read")) from error
+    # cards that the standard forbids do not hurt the pixels, and are not passed on
+    with (
+        decoding(path, "a FITS file"),
+        warnings.catch_warnings(action="ignore", category=AstropyUserWarning),
+        path.open("rb") as stream,
+        fits.open(stream, memmap=False) as parts,
+    ):
+        for part in parts:
+            if part.is_image and part.data is not None and np.squeeze(part.data).ndim == 2:
+                check_sum(part, path)
+                part.verify("silentfix+ignore")
+                cards = [(c.keyword, c.value) for c in part.header.cards if c.keyword not in _TEXT]
+                return np.squeeze(part.data).astype(np.float64), fits.Header(cards)
+        shapes = [np.shape(part.data) for part in parts]
     raise DataError(expected(str(path), f"parts of shapes {shapes}", "one with two axes longer than one"))
 
 
 def _grid(path: Path, header: Any, size: int) -> Grid:
     from astropy.wcs import WCS
 
-    try:
+    with decoding(path, "coordinates that astropy reads"):
         whole = WCS(header, fix=False)
         sky = whole.celestial
         if sky.wcs.lng != 0 or sky.wcs.lat != 1 or sky.wcs.lngtyp != "RA":
             raise DataError(expected(str(path), ", ".join(whole.wcs.ctype), "right ascension, then declination"))
         matrix = sky.pixel_scale_matrix
-    except (ValueError, TypeError, MemoryError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(expected(f"{path} coordinates", str(error), "coordinates that astropy reads")) from error
+        ra, dec = sky.all_pix2world(size // 2, size // 2, 0)
     if sky.wcs.ctype[0][-3:] not in ("SIN", "TAN"):
         raise DataError(expected(f"{path}: CTYPE1", sky.wcs.ctype[0], "RA---SIN or RA---TAN"))
     scale = matrix[1, 1]
     if not (scale > 0 and np.abs(matrix - scale * np.diag([-1.0, 1.0])).max() < _ALIKE * scale):
         got = f"degrees per pixel {np.array2string(matrix, separator=', ').replace(chr(10), '')}"
         raise DataError(expected(f"{path} pixels", got, "square ones, the first axis to the west, the second north"))
-    ra, dec = sky.all_pix2world(size // 2, size // 2, 0)
     return Grid(size, float(np.deg2rad(scale)), (float(np.deg2rad(ra)), float(np.deg2rad(dec))))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.gains import Kernels, TimeBasis
 from retrodict.physics.radio.placement import put_in_place
@@ -20,7 +22,7 @@ __all__ = ["GainTable", "read_gains", "write_gains"]
 
 Complexes = NDArray[np.complex128]
 
-_FORMAT = "retrodict-gains-1"
+_FORMAT = "retrodict-gains-2"
 _BASIS = ("kind", "start", "stop", "terms", "margin")
 
 
@@ -51,6 +53,8 @@ def write_gains(
     path: str | Path, kernels: Kernels, gains: Complexes, receptors: Sequence[str], *, overwrite: bool = False
 ) -> None:
     """Write gains as a Zarr store; it is filled under a temporary name beside its place and renamed when it is whole.
+
+    The attribute ``sha256`` covers all that `read_gains` returns, the other attributes too.
 
     Parameters
     ----------
@@ -92,23 +96,23 @@ def write_gains(
         raise ConfigError(expected(str(path), "something that is there", wanted))
     dims, unit = ("receptor", "term", "kx", "ky"), {"units": "1"}
     order = np.arange(kernels.size) - kernels.half
-    basis = {name: getattr(kernels.basis, name) for name in _BASIS}
+    attributes = {
+        "format": _FORMAT,
+        "padded": kernels.padded,
+        "basis": json.dumps({name: getattr(kernels.basis, name) for name in _BASIS}),
+        "times": list(kernels.basis.times),
+        "receptors": list(receptors),  # text in arrays has no settled form in Zarr
+    }
     data = xr.Dataset(
         {"re": (dims, values.real, unit), "im": (dims, values.imag, unit)},
         {"kx": order, "ky": order},
-        {
-            "format": _FORMAT,
-            "padded": kernels.padded,
-            "basis": json.dumps(basis),
-            "times": list(kernels.basis.times),
-            "receptors": list(receptors),  # text in arrays has no settled form in Zarr
-        },
+        attributes | {"sha256": _digest(attributes, values)},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         checked = {"compressors": (ZstdCodec(), Crc32cCodec())}
-        data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding={"re": checked, "im": checked})
+        data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding=dict.fromkeys(data.variables, checked))
         put_in_place(beside / "new", path, beside / "old")
     finally:
         shutil.rmtree(beside)
@@ -132,14 +136,19 @@ def read_gains(path: str | Path) -> GainTable:
     path = Path(path)
     if not _is_table(path):
         raise DataError(expected(str(path), "no gain table", f"a Zarr store of the format {_FORMAT}"))
-    try:
-        with xr.open_zarr(path, consolidated=False) as data:
-            basis = TimeBasis(**json.loads(data.attrs["basis"]), times=tuple(data.attrs["times"]))
-            gains = data["re"].values + 1j * data["im"].values
-            kernels = Kernels(gains.shape[2], int(data.attrs["padded"]), basis, gains.shape[0])
-            return GainTable(kernels, kernels.check(gains), tuple(data.attrs["receptors"]))
-    except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
-        raise DataError(expected(str(path), repr(error), "a whole gain table")) from error
+    with decoding(path, "a whole gain table"), xr.open_zarr(path, consolidated=False) as data:
+        about = dict(data.attrs)
+        gains = np.asarray(data["re"].values + 1j * data["im"].values)
+        if about.pop("sha256") != _digest(about, gains):
+            raise DataError(expected(str(path), "content that does not match its checksum", "the table as written"))
+        basis = TimeBasis(**json.loads(about["basis"]), times=tuple(about["times"]))
+        kernels = Kernels(gains.shape[2], int(about["padded"]), basis, gains.shape[0])
+        return GainTable(kernels, kernels.check(gains), tuple(about["receptors"]))
+
+
+def _digest(attributes: Mapping[str, object], gains: Complexes) -> str:
+    told = json.dumps([attributes, gains.shape], sort_keys=True)
+    return hashlib.sha256(told.encode() + np.ascontiguousarray(gains).astype("<c16").tobytes()).hexdigest()
 
 
 def _is_table(path: Path) -> bool:

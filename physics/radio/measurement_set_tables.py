@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
 
 __all__ = ["BLOCK", "CORRELATIONS", "MSDescription", "describe", "open_table"]
@@ -151,6 +152,11 @@ def describe(path: str | Path) -> MSDescription:
     retrodict.physics.errors.DataError: no.ms: got nothing there, expected a MeasurementSet (a folder)
     """
     path = Path(path)
+    with decoding(path, "a MeasurementSet"):
+        return _described(path)
+
+
+def _described(path: Path) -> MSDescription:
     with open_table(path) as main:
         described, times = _rows_by_kind(main)
         count, columns = int(main.nrows()), tuple(main.colnames())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.radio.measurement_set_tables import BLOCK, MSDescription, describe, open_table
 
@@ -107,6 +108,14 @@ def view(
     retrodict.physics.errors.DataError: no.ms: got nothing there, expected a MeasurementSet (a folder)
     """
     path = Path(path)
+    # an error of the caller, who computes what it writes, is not one of the set
+    with nullcontext() if write else decoding(path, "a MeasurementSet"):
+        yield from _view(path, field, window, channels, feeds, write)
+
+
+def _view(
+    path: Path, field: int | None, window: int | None, channels: slice | None, feeds: str, write: bool
+) -> Iterator[MSView]:
     about = describe(path)
     chosen_field, kinds = _kinds(path, about, field, window)
     spectral, setup = about.data_descriptions[kinds[0]]

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrodict.physics.decoding import decoding
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.radio.fits_sums import check_sums
 from retrodict.physics.radio.visibilities import LIGHT, Visibilities
 
 __all__ = ["read_uvfits"]
@@ -65,7 +67,8 @@ def read_uvfits(path: Path | str, *, feeds: str = "stokes-i") -> Visibilities:
     Raises
     ------
     DataError
-        If the file is not FITS, has no random groups, or lacks a parameter, an axis, a table or an antenna.
+        If the file is not FITS, does not match its checksums, has no random groups, or lacks a parameter, an axis, a
+        table or an antenna.
 
     Examples
     --------
@@ -88,43 +91,40 @@ def read_uvfits(path: Path | str, *, feeds: str = "stokes-i") -> Visibilities:
         time = (_parameter(groups, "DATE", where) - MJD) * 86400
         centre = (_pointing(groups.header, "RA"), _pointing(groups.header, "DEC"))
         telescope = str(groups.header.get("TELESCOP", "")).strip()
-    shape = cells.data.shape
-    rows = np.repeat(np.arange(shape[0]), shape[1] * shape[2])
-    ordered = np.unique(time)
-    scan = np.concatenate([[0], np.cumsum(np.diff(ordered) > GAP)])[np.searchsorted(ordered, time)]
-    data, weight = cells.data.ravel(), cells.weight.ravel()
-    good = np.isfinite(data) & np.isfinite(weight) & (weight > 0)
-    return Visibilities(
-        uvw=LIGHT * uvw[rows],
-        frequency=np.tile(np.repeat(cells.frequency, shape[2]), shape[0]),
-        time=time[rows],
-        antenna1=_index(first, numbers, where)[rows],
-        antenna2=_index(second, numbers, where)[rows],
-        data=np.where(good, data, 0),
-        weight=np.where(good, weight, 0.0),
-        flag=~good,
-        feed=np.tile(np.arange(shape[2]), shape[0] * shape[1]),
-        scan=scan[rows],
-        feeds=cells.feeds,
-        antennas=names,
-        positions=positions,
-        centre=centre,
-        telescope=telescope,
-    )
+        shape = cells.data.shape
+        rows = np.repeat(np.arange(shape[0]), shape[1] * shape[2])
+        ordered = np.unique(time)
+        scan = np.concatenate([[0], np.cumsum(np.diff(ordered) > GAP)])[np.searchsorted(ordered, time)]
+        data, weight = cells.data.ravel(), cells.weight.ravel()
+        good = np.isfinite(data) & np.isfinite(weight) & (weight > 0)
+        return Visibilities(
+            uvw=LIGHT * uvw[rows],
+            frequency=np.tile(np.repeat(cells.frequency, shape[2]), shape[0]),
+            time=time[rows],
+            antenna1=_index(first, numbers, where)[rows],
+            antenna2=_index(second, numbers, where)[rows],
+            data=np.where(good, data, 0),
+            weight=np.where(good, weight, 0.0),
+            flag=~good,
+            feed=np.tile(np.arange(shape[2]), shape[0] * shape[1]),
+            scan=scan[rows],
+            feeds=cells.feeds,
+            antennas=names,
+            positions=positions,
+            centre=centre,
+            telescope=telescope,
+        )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Hold a FITS file open whose first part is random groups."""
+    """Hold a FITS file open whose first part is random groups; what is raised in the block is a DataError."""
     from astropy.io import fits
 
     if not path.is_file():
         raise DataError(expected(str(path), "no file", "a UVFITS file"))
-    try:
-        tables = fits.open(path, memmap=False)
-    except OSError as error:
-        raise DataError(expected(str(path), f"a file that is not FITS ({error})", "a UVFITS file")) from error
-    with tables:
+    with decoding(path, "a UVFITS file"), path.open("rb") as stream, fits.open(stream, memmap=False) as tables:
+        check_sums(tables, path)
         primary: Any = tables[0]
         if not isinstance(primary, fits.GroupsHDU) or not primary.header.get("GCOUNT"):
             raise DataError(expected(str(path), "no random groups", "a UVFITS file"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.physics.errors import DataError, expected
+from retrodict.physics.radio.fits_sums import add_sum
 from retrodict.physics.radio.uvfits import MJD, STOKES
 from retrodict.physics.radio.visibilities import LIGHT, Visibilities
 
@@ -22,7 +23,8 @@ def write_uvfits(vis: Visibilities, path: Path | str, *, source: str = "SOURCE")
     """Write a table as UVFITS, one spectral window a frequency; flagged rows get weights below zero.
 
     Samples are single precision, as the format has them: coordinates, data and weights keep seven digits, and times a
-    few milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows.
+    few milliseconds. Rows come back group by group, with cells that the table lacks as flagged rows. Every part of the
+    file has its checksum.
 
     Parameters
     ----------
@@ -70,6 +72,9 @@ def write_uvfits(vis: Visibilities, path: Path | str, *, source: str = "SOURCE")
     primary = fits.GroupsHDU(groups)
     primary.header.update(_header(vis, codes, frequencies[0], source))
     tables = fits.HDUList([primary, _antenna_table(vis, fits), _window_table(frequencies, fits)])
+    tables.update_extend()
+    for part in tables:
+        add_sum(part)
     tables.writeto(path, overwrite=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrodict.cases import registry
 from retrodict.cases.case import Case
 from retrodict.cases.config import (
     CaseConfig,
@@ -155,3 +157,25 @@ def test_toml_reads_back(table: dict[str, object]) -> None:
 def test_toml_has_no_word_for_an_object() -> None:
     with pytest.raises(ConfigError, match="a: got object"):
         to_toml({"a": object()})
+
+
+@pytest.mark.parametrize("key", ["rate", "grid.length"])
+@pytest.mark.parametrize("value", ["1e-300", "1e300"])
+def test_a_number_whose_square_is_none_is_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--set {key}: got {re.escape(repr(float(value)))}, expected 0 or"):
+        resolve(CASE, "smoke", ("--set", parse_assignments([f"{key}={value}"])))
+
+
+def test_a_whole_number_that_no_array_can_hold_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"--set shape: got .*, expected a whole number of at most 9223372036854775807"
+    ):
+        resolve(CASE, "smoke", ("--set", parse_assignments([f"shape=[1, {10**30}]"])))
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry.entries()])
+def test_every_number_has_limits_on_both_sides(name: str) -> None:
+    for key, field in registry.find(name).Config.model_fields.items():
+        if field.annotation in (int, float) and key != "seed":
+            for sides in (("ge", "gt"), ("le", "lt")):
+                assert any(hasattr(limit, side) for limit in field.metadata for side in sides), f"{name}: {key}"

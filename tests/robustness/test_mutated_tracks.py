@@ -23,6 +23,7 @@ UNIT_TO_SI = {"time[s]": 1.0, "speed[km/h]": 1 / 3.6, "yaw_rate[deg/s]": np.pi /
 FILES = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[1] / "physics" / "motion" / "tracks" / "synthetic_files.py"))
 )
+CHANGES = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("changed_bytes.py"))))
 WRITERS = {
     "commonroad 2018b": ("commonroad", "a.xml", lambda: FILES.commonroad("2018b", 6)),
     "commonroad 2020a": ("commonroad", "a.xml", lambda: FILES.commonroad("2020a", 6)),
@@ -33,31 +34,6 @@ WRITERS = {
     "eth-ucy": ("eth-ucy", "a.txt", FILES.eth),
     "drive-log": ("drive-log", "a.csv", FILES.drive_log),
 }
-
-
-def flip(data, rng):
-    at = int(rng.integers(len(data)))
-    return data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :]
-
-
-def delete(data, rng):
-    at = int(rng.integers(len(data)))
-    return data[:at] + data[at + int(rng.integers(1, 9)) :]
-
-
-def insert(data, rng):
-    at = int(rng.integers(len(data)))
-    return data[:at] + rng.bytes(int(rng.integers(1, 9))) + data[at:]
-
-
-def truncate(data, rng):
-    return data[: int(rng.integers(len(data)))]
-
-
-def overwrite(data, rng):
-    at = int(rng.integers(len(data)))
-    new = [np.float64(np.nan), np.float64(1e30), np.float32(np.inf)][int(rng.integers(3))].tobytes()
-    return data[:at] + new + data[at + len(new) :]
 
 
 def swap_lines(data, rng):
@@ -97,8 +73,19 @@ def drop_tag(data, rng):
     return data[: match.start()] + data[match.end() :]
 
 
-BINARY = [flip, flip, delete, insert, truncate, overwrite]
-TEXT = [flip, flip, delete, insert, truncate, swap_lines, double_line, drop_line, replace_number, change_digit]
+BINARY = [CHANGES.flip, *CHANGES.EVERY]
+TEXT = [
+    CHANGES.flip,
+    CHANGES.flip,
+    CHANGES.delete,
+    CHANGES.insert,
+    CHANGES.truncate,
+    swap_lines,
+    double_line,
+    drop_line,
+    replace_number,
+    change_digit,
+]
 
 
 def mutate(data, form, rng):

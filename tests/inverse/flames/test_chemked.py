@@ -207,9 +207,9 @@ def test_a_damaged_point_is_refused_by_file_index_and_field(tmp_path, apply, err
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [", "no YAML"),
-        ("a: 1\na: 2\n", "no YAML"),
-        ("a: 2020-13-45\n", "no YAML"),
+        ("a: [", r"cannot be read .*YAML"),
+        ("a: 1\na: 2\n", r"cannot be read .*YAML"),
+        ("a: 2020-13-45\n", r"cannot be read .*YAML"),
         ("", "YAML of a NoneType"),
         ("- 1\n", "YAML of a list"),
         ("experiment-type: ignition delay\n", "experiment-type: got 'ignition delay'"),
@@ -233,7 +233,7 @@ def test_other_files_are_refused(tmp_path, text, words):
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xff\xfe\x00damaged")
-    with pytest.raises(DataError, match="no YAML"):
+    with pytest.raises(DataError, match=r"cannot be read .*YAML"):
         read_chemked(path)
     with pytest.raises(DataError, match="no readable file"):
         read_chemked(tmp_path)

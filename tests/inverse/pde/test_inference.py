@@ -98,6 +98,13 @@ def test_the_scan_agrees_with_the_model(stream, solver, stream_samples):
         assert np.isclose(scan.chi2[i], line.residual @ line.residual, rtol=1e-3)
 
 
+def test_a_scan_without_any_finite_misfit_is_refused(stream, solver, stream_samples):
+    problem = _posed(stream, solver, stream_samples(0, 20.0, 0.05))
+    far = np.full_like(model_values(problem), 1e200)
+    with pytest.raises(SolverError, match="misfits that are infinite at every velocity"), np.errstate(over="ignore"):
+        scan_stream(field_model(problem), problem.start, far, (0.0, 70.0), trials={"nu": [0.02]})
+
+
 def test_initial_field_with_velocity_and_diffusivity(stream, stream_samples, bump):
     free = Expansion(stream, 150, initial=Harmonics(7, 2 * np.pi))
     truth = 33.0, 0.02

@@ -6,7 +6,7 @@ import pytest
 from retrodict.cases.pde_inverse import case
 from retrodict.cases.pde_inverse_setup import PdeInverse
 from retrodict.inverse.pde.samples import Samples, read_samples
-from retrodict.physics.errors import DataError
+from retrodict.physics.errors import DataError, RetrodictError
 from retrodict.physics.pde.quasilinear import line
 from retrodict.physics.seeds import Seeds
 from retrodict.solvers.result import save_dataset
@@ -36,6 +36,8 @@ def test_csv_and_netcdf_give_the_same_samples(tmp_path):
         ("x,t,u\n1,inf,3\n", r"t\[0\]: got inf"),
         ("x,t,u,sigma\n1,0.5,3,-0.1\n", r"sigma\[0\]: got -0.1"),
         ("x,t,u,sigma\n1,0.5,3,0\n", r"sigma\[0\]: got 0.0"),
+        ("x,t,u\n1,0.5,-1e300\n", r"u\[0\]: got -1e\+300, expected a magnitude whose square"),
+        ("x,t,u,sigma\n1,0.5,3,1e-300\n", r"sigma\[0\]: got 1e-300, expected a magnitude whose square"),
         ("x,t,u\n1,0.5\n", ":2: got 2 values"),
         ("x,t,u\n1,0.5,1_0\n", "'1_0'"),
         ("x,t,u\n1,0.5,abc\n", "'abc'"),
@@ -85,3 +87,21 @@ def test_the_case_refuses_data_that_say_nothing(tmp_path, rows, words):
     path.write_text("x,t,u\n" + rows)
     with pytest.raises(DataError, match=words):
         case.problem(PdeInverse(features=50), Seeds(0), path)
+
+
+def _limits():
+    for key, field in PdeInverse.model_fields.items():
+        if field.annotation is float:
+            for limit in field.metadata:
+                yield from ((key, getattr(limit, side)) for side in ("ge", "le") if hasattr(limit, side))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("key", "value"), list(_limits()))
+def test_settings_at_their_limits_give_a_finite_problem_or_a_refusal(key, value):
+    config = PdeInverse(**{"features": 50, "samples": 30, key: float(value)})
+    try:
+        problem = case.problem(config, Seeds(0), None)
+    except RetrodictError:
+        return
+    assert np.isfinite(problem.value(problem.start))

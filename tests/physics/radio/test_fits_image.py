@@ -1,5 +1,7 @@
 """Images written and read: the sky position of pixels against astropy, real-life headers, and wrong files."""
 
+import re
+
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -135,7 +137,7 @@ def test_pixels_are_added_up_with_or_without_coordinates(tmp_path, image):
 @pytest.mark.parametrize("card", [b"OBJECT  =  test", b"INSTRUME"])
 def test_a_header_with_a_card_that_the_standard_forbids_is_read(tmp_path, image, card):
     write_image(tmp_path / "a.fits", image, GRID, object_name="test")
-    raw = (tmp_path / "a.fits").read_bytes()
+    raw = re.sub(rb"(CHECKSUM|DATASUM|ORIGIN  )= .{70}", b" " * 80, (tmp_path / "a.fits").read_bytes())
     at = raw.index(b"OBJECT  =")
     (tmp_path / "a.fits").write_bytes(raw[:at] + card.ljust(80) + raw[at + 80 :])
     np.testing.assert_array_equal(read_image(tmp_path / "a.fits")[0], image)

@@ -61,6 +61,26 @@ def test_a_flipped_bit_in_the_numbers_is_found(tmp_path):
             read_gains(path)
 
 
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [
+        ('"padded": 32', '"padded": 48'),
+        ("49000070", "49000080"),
+        ('"terms\\": 3', '"terms\\": 4'),
+        ("ea01/XX", "ea03/XX"),
+    ],
+)
+def test_a_changed_attribute_is_found(tmp_path, written, changed):
+    kernels, gains = drawn(BASES[1])
+    write_gains(tmp_path / "gains.zarr", kernels, gains, NAMES)
+    about = tmp_path / "gains.zarr" / "zarr.json"
+    text = about.read_text()
+    about.write_text(text.replace(written, changed, 1))
+    assert about.read_text() != text
+    with pytest.raises(DataError, match=r"gains\.zarr"):
+        read_gains(tmp_path / "gains.zarr")
+
+
 def test_what_is_no_table_is_refused(tmp_path):
     kernels, gains = drawn(BASES[1])
     with pytest.raises(DataError, match="no gain table"):

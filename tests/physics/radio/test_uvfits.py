@@ -1,5 +1,6 @@
 """UVFITS: what was written is read, the sign of the sky, and the public data of M87."""
 
+import re
 from dataclasses import replace
 from importlib import resources
 from itertools import combinations
@@ -124,13 +125,13 @@ def test_a_point_to_the_east_and_north_keeps_its_place_through_a_file(tmp_path):
 def test_what_is_wrong_with_a_file_is_named(tmp_path):
     path = tmp_path / "a.uvfits"
     path.write_bytes(b"no header" * 1000)
-    with pytest.raises(DataError, match="not FITS"):
+    with pytest.raises(DataError, match=r"cannot be read .*No SIMPLE card"):
         read_uvfits(path)
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(path, overwrite=True)
     with pytest.raises(DataError, match="no random groups"):
         read_uvfits(path)
     write_uvfits(table(), path)
-    whole = path.read_bytes()
+    whole = re.sub(rb"(CHECKSUM|DATASUM|ORIGIN  )= .{70}", b" " * 80, path.read_bytes())
     path.write_bytes(whole.replace(b"'VV---SIN'", b"'VX---SIN'"))
     with pytest.raises(DataError, match="VV, in seconds"):
         read_uvfits(path)

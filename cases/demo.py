@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retrodict.cases.members import Member, MemberTable, Row, carry_out
+from retrodict.cases.record import vacant
 from retrodict.cases.registry import Entry, entries, load
 from retrodict.cases.report import write_index
 from retrodict.physics.errors import ConfigError, expected
@@ -79,7 +80,7 @@ def _usable() -> list[Entry]:
 
 def _fresh(out: Path | None, stem: str) -> Path:
     folder = out or Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not vacant(folder):
         raise ConfigError(expected("--out", f"{folder}, which is not empty", "a new or an empty folder"))
     return folder
 

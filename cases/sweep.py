@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import config_hash, parse_assignments, read_settings
-from retrodict.cases.members import Member, MemberTable, Row, carry_out
+from retrodict.cases.lock import locked
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, carry_out_apart, lost
 from retrodict.cases.prepare import prepare
-from retrodict.physics.errors import ConfigError, expected
-from retrodict.solvers.files import read_json, write_json, write_text
+from retrodict.cases.record import vacant
+from retrodict.cases.toml import setting_text
+from retrodict.physics.errors import ConfigError, expected, reason
+from retrodict.solvers.files import read_json, remove_parts, write_json, write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,6 +50,8 @@ def parse_grid(axes: Sequence[str]) -> dict[str, list[Any]]:
             raise ConfigError(expected("--grid", f"{key!r} twice", "each key once"))
         try:
             grid[key] = list(tomllib.loads(f"x = [{values}]")["x"])
+        except RecursionError as error:
+            raise ConfigError(expected("--grid", repr(text), "values that are not nested as deeply")) from error
         except tomllib.TOMLDecodeError:
             grid[key] = [parse_assignments([f"x={v.strip()}"])["x"] for v in values.split(",")]
     if not grid:
@@ -114,9 +119,14 @@ def sweep(
         options |= {"data": data.absolute() if data else None} if verb == "fit" else {}
         name = case if isinstance(case, str) else found
         members.append(Member(f"{number:04d}", verb, name, pending.absolute() / f"{number:04d}", options, point))
-    folder = _claim(pending, {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes})
-    rows = _execute(members, workers, scheduler)
-    return _summarise(folder, found, grid, rows)
+    plan = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
+    _require_own(pending, plan)
+    pending.mkdir(parents=True, exist_ok=True)
+    with locked(pending, "sweep"):
+        _require_own(pending, plan)  # another sweep may have come first
+        remove_parts(pending)
+        write_json(pending / "sweep.json", _plain(plan))
+        return _summarise(pending, found, grid, _execute(members, workers, scheduler))
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,16 +143,18 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return total
 
 
-def _claim(folder: Path, plan: Mapping[str, Any]) -> Path:
-    """Make the folder, or accept that of the same sweep."""
-    stored, plain = folder / "sweep.json", json.loads(json.dumps(plan, default=str))
+def _plain(plan: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(plan, default=str))
+
+
+def _require_own(folder: Path, plan: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds anything but this sweep."""
+    stored = folder / "sweep.json"
     if stored.exists():
-        if read_json(stored) != plain:
+        if read_json(stored) != _plain(plan):
             raise ConfigError(expected("--out", f"{folder}, the folder of another sweep", "the folder of this sweep"))
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and not vacant(folder):
         raise ConfigError(expected("--out", f"{folder}, which is not empty", "a new folder or that of this sweep"))
-    write_json(stored, plain)
-    return folder
 
 
 def _execute(members: Sequence[Member], workers: int | None, scheduler: str | None) -> list[Row]:
@@ -154,16 +166,15 @@ def _execute(members: Sequence[Member], workers: int | None, scheduler: str | No
         except (OSError, ValueError) as error:
             raise ConfigError(expected("--scheduler", f"{scheduler!r} ({error})", "a dask scheduler")) from error
         with client:
-            return list(client.gather(client.map(carry_out, members, pure=False)))
+            futures = client.map(carry_out, members, pure=False)
+            distributed.wait(futures)
+            return [
+                f.result() if f.status == "finished" else lost(m, reason(f.exception()))
+                for m, f in zip(members, futures, strict=True)
+            ]
     count = min(workers or len(os.sched_getaffinity(0)), len(members))
-    if count == 1:
-        return [carry_out(m) for m in members]
-    import dask
-
     # Processes, not threads: NetCDF and signals belong to one thread, and a crash takes one member only.
-    library: Any = dask  # its annotations do not export what its manual does
-    tasks = [library.delayed(carry_out)(m, dask_key_name=f"member-{m.label}") for m in members]
-    return list(library.compute(*tasks, scheduler="processes", num_workers=count, chunksize=1))
+    return [carry_out(m) for m in members] if count == 1 else carry_out_apart(members, count)
 
 
 def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> MemberTable:
@@ -179,7 +190,11 @@ def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]],
     save_dataset(_dataset(columns, rows), folder / "sweep.nc")
     varied = ", ".join(f"{k} ({len(v)})" for k, v in grid.items())
     page = [
-        {**vars(r), "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else ""}
+        {
+            **vars(r),
+            "cells": {k: v if k in r.found else setting_text(v) for k, v in r.cells.items()},
+            "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else "",
+        }
         for r in rows
     ]
     index = write_index(folder / "index.html", f"Sweep: {case.name}", f"{case.summary} Varied: {varied}.", page)

@@ -12,8 +12,12 @@ __all__ = [
     "SolverError",
     "SpaceError",
     "UnitsError",
+    "brief",
     "expected",
+    "reason",
 ]
+
+_LONGEST = 600
 
 
 class RetrodictError(Exception):
@@ -66,4 +70,60 @@ def expected(where: str, got: object, wanted: object) -> str:
     >>> expected("time_step", -0.1, "a positive number of seconds")
     'time_step: got -0.1, expected a positive number of seconds'
     """
-    return f"{where}: got {got}, expected {wanted}"
+    return f"{brief(where)}: got {brief(got)}, expected {brief(wanted)}"
+
+
+def brief(value: object, longest: int = _LONGEST) -> str:
+    """Return a text of bounded length: what a file of a few bytes expands to must not fill a terminal or a log.
+
+    Parameters
+    ----------
+    value : object
+        Anything with a text.
+    longest : int, optional
+        Characters that are shown; of a longer text the beginning and the end stay.
+
+    Returns
+    -------
+    str
+        The text, or its two ends with the number of characters left out between them.
+
+    Examples
+    --------
+    >>> brief("x" * 1000, 10)
+    'xxxxxxxx [990 characters left out] xx'
+    """
+    text = str(value)
+    if len(text) <= longest:
+        return text
+    tail = longest // 5
+    return f"{text[: longest - tail]} [{len(text) - longest} characters left out] {text[len(text) - tail :]}"
+
+
+def reason(error: BaseException) -> str:
+    """Return what went wrong as a user is told it: no class name where the words say enough, and of bounded length.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    str
+        One or a few lines.
+
+    Examples
+    --------
+    >>> reason(OSError(28, "No space left on device", "runs/a/result.nc"))
+    'runs/a/result.nc: No space left on device'
+    """
+    if isinstance(error, RetrodictError):
+        return brief(error, 10 * _LONGEST)
+    if isinstance(error, OSError) and error.strerror:
+        return brief(": ".join(str(part) for part in (error.filename, error.strerror) if part is not None))
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply to be read"
+    if isinstance(error, MemoryError):
+        return f"not enough memory{': ' if str(error) else ''}{brief(error)}"
+    return brief(f"{type(error).__name__}: {error}")

@@ -105,7 +105,7 @@ def write_gains(
         },
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     try:
         checked = {"compressors": (ZstdCodec(), Crc32cCodec())}
         data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding={"re": checked, "im": checked})

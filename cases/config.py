@@ -265,10 +265,8 @@ def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) 
             _merge(merged, layer)
         return case.Config.model_validate_json(json.dumps(merged, default=_plain))
     except RecursionError as error:
-        layers = ", ".join(name for name, _ in stack)
-        raise ConfigError(
-            expected(layers, "values that are nested too deeply", f"settings of {case.name!r}")
-        ) from error
+        where = ", ".join(name for name, _ in stack)
+        raise ConfigError(expected(where, "values that are nested too deeply", f"settings of {case.name!r}")) from error
     except ValidationError as error:
         raise ConfigError(_explain(error, case, stack)) from error
 

@@ -167,7 +167,7 @@ def _execute(members: Sequence[Member], workers: int | None, scheduler: str | No
             raise ConfigError(expected("--scheduler", f"{scheduler!r} ({error})", "a dask scheduler")) from error
         with client:
             futures = client.map(carry_out, members, pure=False)
-            distributed.wait(futures)
+            distributed.wait(futures)  # type: ignore[no-untyped-call]
             return [
                 f.result() if f.status == "finished" else lost(m, reason(f.exception()))
                 for m, f in zip(members, futures, strict=True)

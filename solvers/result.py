@@ -125,7 +125,8 @@ def _netcdf(dataset: xr.Dataset, encoding: Mapping[Any, Any]) -> bytes:
     from xarray.backends import NetCDF4DataStore
 
     content = netCDF4.Dataset("memory.nc", "w", format="NETCDF4", memory=max(4096, 2 * dataset.nbytes))
-    dataset.dump_to_store(NetCDF4DataStore(content), encoding=encoding)
+    store: Any = NetCDF4DataStore(content)  # type: ignore[no-untyped-call]
+    dataset.dump_to_store(store, encoding=encoding)
     return bytes(content.close())
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from retrodict.physics.errors import ConfigError, expected, reason
+from retrodict.physics.errors import ConfigError, expected, reason, refuse_unknown
 
 if TYPE_CHECKING:
     from retrodict.cases.case import Case
@@ -207,10 +207,9 @@ def read_settings(path: Path, case: str) -> dict[str, Any]:
     if not isinstance(heading, dict):
         return tables
     # A file with a heading holds its settings in a table of their own: what stands elsewhere would be lost in silence.
-    _refuse_unknown(
-        tables, _TABLES, str(path), "one of the tables [retrodict] and [settings], which holds all settings"
-    )
-    _refuse_unknown(heading, _HEADING, f"{path} [retrodict]", f"one of {', '.join(_HEADING)}")
+    wanted = "the tables [retrodict] and [settings], which holds all settings"
+    refuse_unknown(tables, _TABLES, str(path), wanted, ConfigError)
+    refuse_unknown(heading, _HEADING, f"{path} [retrodict]", f"one of {', '.join(_HEADING)}", ConfigError)
     if heading.get("case") != case:
         raise ConfigError(expected(str(path), f"settings of case {heading.get('case')!r}", f"settings of {case!r}"))
     settings = tables.get("settings")
@@ -219,17 +218,6 @@ def read_settings(path: Path, case: str) -> dict[str, Any]:
             expected(f"{path} [settings]", "no table", "a table, for the file has the heading [retrodict]")
         )
     return settings
-
-
-def _refuse_unknown(found: Mapping[str, Any], known: Sequence[str], where: str, wanted: str) -> None:
-    """Refuse keys that nothing would read, each by its name, with the known one that is nearest."""
-    lines = []
-    for key in (k for k in found if k not in known):
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        lines.append(expected(where, f"the unknown key {key!r}", f"{wanted}{hint}"))
-    if lines:
-        raise ConfigError("\n".join(lines))
 
 
 def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) -> C:

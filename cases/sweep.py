@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import config_hash, parse_assignments, read_settings
+from retrodict.cases.fit import set_up
 from retrodict.cases.lock import locked
 from retrodict.cases.members import Member, MemberTable, Row, carry_out, carry_out_apart, lost
 from retrodict.cases.prepare import prepare
-from retrodict.cases.record import vacant
+from retrodict.cases.record import fingerprint, vacant
 from retrodict.cases.toml import setting_text
 from retrodict.physics.errors import ConfigError, expected, reason
 from retrodict.solvers.files import read_json, remove_parts, write_json, write_text
@@ -107,19 +108,25 @@ def sweep(
     verb = verb or ("fit" if found.problem is not None else "run")
     if verb not in found.verbs:
         raise ConfigError(expected("--verb", repr(verb), f"one of {', '.join(found.verbs)}"))
+    if data is not None and verb != "fit":
+        raise ConfigError(expected("--data", f"a file for the verb {verb!r}", "the verb 'fit', which alone reads data"))
     base = read_settings(config, found.name) if config is not None else {}
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    members, hashes = [], []
+    members, hashes, first = [], [], None
     pending = out or Path("runs") / f"{found.name}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     for number, point in enumerate(points):
         merged = _merged(base, settings or {}, point)
         _, frozen = prepare(found, preset=preset, settings=merged, seed=seed, device=device)
         hashes.append(config_hash(frozen))
+        first = first or frozen
         options: dict[str, Any] = {"preset": preset, "settings": merged, "seed": seed, "device": device}
-        options |= {"data": data.absolute() if data else None} if verb == "fit" else {}
+        options |= {"data": data.absolute()} if data else {}
         name = case if isinstance(case, str) else found
         members.append(Member(f"{number:04d}", verb, name, pending.absolute() / f"{number:04d}", options, point))
-    plan = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
+    plan: dict[str, Any] = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
+    if data is not None:
+        set_up(found, first, data)  # refused before any work, and before the folder is made
+        plan["data"] = fingerprint(data)  # other data make another sweep
     _require_own(pending, plan)
     pending.mkdir(parents=True, exist_ok=True)
     with locked(pending, "sweep"):

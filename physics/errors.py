@@ -4,6 +4,9 @@ Every message says where, what came and what was expected. Failure of a *computa
 `retrodict.solvers.base.Status`; exceptions are for wrong input and damaged files.
 """
 
+import difflib
+from collections.abc import Iterable, Sequence
+
 __all__ = [
     "CheckpointError",
     "ConfigError",
@@ -15,6 +18,7 @@ __all__ = [
     "brief",
     "expected",
     "reason",
+    "refuse_unknown",
 ]
 
 _LONGEST = 600
@@ -127,3 +131,39 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory{': ' if str(error) else ''}{brief(error)}"
     return brief(f"{type(error).__name__}: {error}")
+
+
+def refuse_unknown(
+    found: Iterable[object], known: Sequence[str], where: str, wanted: str, error: type[Exception]
+) -> None:
+    """Refuse keys of a user's file that nothing would read: a name with a slip of the pen must not count as absent.
+
+    Parameters
+    ----------
+    found : iterable
+        Keys that are there.
+    known : sequence of str
+        Those that are read, or may stand there.
+    where, wanted : str
+        As in `expected`.
+    error : type
+        What is raised.
+
+    Raises
+    ------
+    error
+        With a line for each unknown key, and the known one that is nearest.
+
+    Examples
+    --------
+    >>> refuse_unknown(["presure"], ["pressure"], "a.yaml", "a field of a point", DataError)
+    Traceback (most recent call last):
+    retrodict.physics.errors.DataError: a.yaml: got the unknown key 'presure', expected a field of a point; did you mean 'pressure'?
+    """  # noqa: E501 - a message has one line
+    lines = []
+    for key in (str(k) for k in found if k not in known):
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        lines.append(expected(where, f"the unknown key {brief(key, 100)!r}", f"{wanted}{hint}"))
+    if lines:
+        raise error("\n".join(lines))

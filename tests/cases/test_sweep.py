@@ -13,7 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from retrodict.cases import members
 from retrodict.cases.case import Case
@@ -23,7 +25,7 @@ from retrodict.cases.members import Member, Row
 from retrodict.cases.sweep import parse_grid, sweep
 from retrodict.physics.errors import DataError
 from retrodict.solvers.files import sha256
-from retrodict.solvers.result import load_dataset
+from retrodict.solvers.result import load_dataset, save_dataset
 
 from .conftest import Cli
 
@@ -124,6 +126,23 @@ def test_every_run_is_given_once_and_those_of_dead_processes_are_lost(monkeypatc
     assert [r.status for r in rows].count("failed") == 2
     assert {r.message for r in rows if not r.ok} == {"killed by signal 9 (SIGKILL)"}
     assert sum(r.ok for r in rows) == 3
+
+
+def test_a_sweep_is_of_one_file_of_data_and_refuses_it_before_any_work(cli: Cli, tmp_path: Path) -> None:
+    time = np.linspace(0.0, 120.0, 40)
+    words = ("--grid", "noise=0.1,0.2", "--data", "mine.nc")
+
+    def write(name: str, rate: float) -> None:
+        save_dataset(xr.Dataset({name: ("time", 50 * np.exp(-rate * time), {"units": "K"})}), Path("mine.nc"))
+
+    write("warmth", 0.03)
+    assert _sweep(cli, *words)[0] == 3
+    assert not Path("s").exists()
+    assert _sweep(cli, *words, "--verb", "run")[0] == 2
+    write("temperature", 0.03)
+    assert _sweep(cli, *words)[0] == 0
+    write("temperature", 0.04)
+    assert _sweep(cli, *words)[0] == 2  # not the rows of the other file under the name of this one
 
 
 def test_a_sweep_holds_its_folder(cli: Cli) -> None:

@@ -331,6 +331,25 @@ def test_whatever_write_fails_the_reason_is_told_and_the_resumed_run_is_bit_equa
     assert failures >= 3
 
 
+def test_a_line_that_fits_in_part_only_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write = tmp_path / "log", os.write
+    append_line(path, "first")
+
+    def short(handle: int, raw: bytes) -> int:
+        if len(raw) < 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, raw[:5])
+
+    monkeypatch.setattr(files.os, "write", short)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        append_line(path, "the second line")
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "first\n"
+    monkeypatch.setattr(files.os, "write", lambda handle, raw: write(handle, raw[:5]))
+    append_line(path, "the second line")
+    assert path.read_text() == "first\nthe second line\n"
+
+
 def test_the_command_line_tells_a_full_disk_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch)
     disk.left = 8

@@ -1,4 +1,4 @@
-"""Faults planted in the core, one at a time, in a copy of the tree: do the fast tests catch them?
+"""Plant faults in the core, one at a time, in a copy of the tree, and see whether the fast tests catch them.
 
     python benchmarks/planted_faults.py [--only lock,noise] [--list]
 
@@ -123,8 +123,8 @@ FAULTS = (
     Fault(
         "the inner product of complex arrays is not real-linear",
         "physics/spaces.py",
-        "np.asarray(b[name], kind)).real)",
-        "np.asarray(b[name], kind)).real if kind is not complex else abs(np.vdot(a[name], b[name])))",
+        "float(np.vdot(np.asarray(a[name], kind), np.asarray(b[name], kind)).real)",
+        "float(np.abs(np.vdot(np.asarray(a[name], kind), np.asarray(b[name], kind))))",
         "tests/physics/test_spaces.py",
     ),
     Fault(

@@ -112,20 +112,20 @@ def sweep(
         raise ConfigError(expected("--data", f"a file for the verb {verb!r}", "the verb 'fit', which alone reads data"))
     base = read_settings(config, found.name) if config is not None else {}
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    members, hashes, first = [], [], None
+    members, configs = [], []
     pending = out or Path("runs") / f"{found.name}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     for number, point in enumerate(points):
         merged = _merged(base, settings or {}, point)
         _, frozen = prepare(found, preset=preset, settings=merged, seed=seed, device=device)
-        hashes.append(config_hash(frozen))
-        first = first or frozen
+        configs.append(frozen)
         options: dict[str, Any] = {"preset": preset, "settings": merged, "seed": seed, "device": device}
         options |= {"data": data.absolute()} if data else {}
         name = case if isinstance(case, str) else found
         members.append(Member(f"{number:04d}", verb, name, pending.absolute() / f"{number:04d}", options, point))
-    plan: dict[str, Any] = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
+    plan: dict[str, Any] = {"case": found.name, "verb": verb, "grid": dict(grid)}
+    plan["members"] = [config_hash(c) for c in configs]
     if data is not None:
-        set_up(found, first, data)  # refused before any work, and before the folder is made
+        set_up(found, configs[0], data)  # refused before any work, and before the folder is made
         plan["data"] = fingerprint(data)  # other data make another sweep
     _require_own(pending, plan)
     pending.mkdir(parents=True, exist_ok=True)

@@ -66,6 +66,7 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New or e
 Seed = Annotated[int | None, typer.Option("--seed", help="Root of all random streams.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Your observations.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 where the data contradict the model.")]
 
 
 @app.command("list")
@@ -111,6 +112,7 @@ def fit_command(
     out: Out = None,
     seed: Seed = None,
     device: Device = None,
+    strict: Strict = False,
 ) -> None:
     """Infer the unknowns of a case, with uncertainty."""
     from retrodict.cases import show
@@ -119,7 +121,7 @@ def fit_command(
 
     settings = parse_assignments(set_ or [])
     outcome = fit(case, data=data, preset=preset, settings=settings, config=config, out=out, seed=seed, device=device)
-    raise typer.Exit(show.outcome(_stdout(), _stderr(), outcome))
+    raise typer.Exit(show.outcome(_stdout(), _stderr(), outcome, strict=strict))
 
 
 @app.command("validate")
@@ -152,7 +154,7 @@ def validate_command(
 
 
 @app.command("resume")
-def resume_command(folder: Folder) -> None:
+def resume_command(folder: Folder, strict: Strict = False) -> None:
     """Go on with a run that was stopped, as if it had never been."""
     from retrodict.cases import show
     from retrodict.cases.resume import resume
@@ -161,7 +163,7 @@ def resume_command(folder: Folder) -> None:
     if outcome is None:
         _stdout().print(f"{folder}: the run had come to its end; nothing to do", markup=False)
         return
-    raise typer.Exit(show.outcome(_stdout(), _stderr(), outcome))
+    raise typer.Exit(show.outcome(_stdout(), _stderr(), outcome, strict=strict))
 
 
 @app.command("report")
@@ -205,6 +207,7 @@ def sweep_command(
     device: Device = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A dask cluster.")] = None,
+    strict: Strict = False,
 ) -> None:
     """Run a case over a grid of settings; run it again to go on where it stopped."""
     from retrodict.cases import show
@@ -225,16 +228,16 @@ def sweep_command(
         workers=workers,
         scheduler=scheduler,
     )
-    raise typer.Exit(show.table(_stdout(), _stderr(), table))
+    raise typer.Exit(show.table(_stdout(), _stderr(), table, strict=strict))
 
 
 @app.command("demo")
-def demo_command(out: Out = None, preset: Preset = "smoke") -> None:
+def demo_command(out: Out = None, preset: Preset = "smoke", strict: Strict = False) -> None:
     """Run, fit and validate every case, and link the reports on one page."""
     from retrodict.cases import show
     from retrodict.cases.demo import demo
 
-    raise typer.Exit(show.table(_stdout(), _stderr(), demo(out=out, preset=preset)))
+    raise typer.Exit(show.table(_stdout(), _stderr(), demo(out=out, preset=preset), strict=strict))
 
 
 @app.command("doctor")

@@ -109,6 +109,9 @@ def _rows(one: RunFolder, two: RunFolder, rtol: float) -> Iterator[Difference]:
         a, b = str(one.provenance[key]), str(two.provenance[key])
         if a != b or key in ("case", "status"):
             yield Difference(key, a, b, a == b, informative=key in ("preset", "seed") and a != b)
+    a, b = (str((f.provenance.get("assessment") or {"word": ""})["word"]) for f in (one, two))
+    if a or b:
+        yield Difference("assessment", a or "–", b or "–", a == b)
     yield from _settings(one, two)
     for name in _FILES:
         yield from _datasets(name, one.path / name, two.path / name, rtol)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from retrodict.physics.seeds import Seeds
 if TYPE_CHECKING:
     import xarray as xr
 
+    from retrodict.inverse.assessment import Assessment
     from retrodict.solvers.base import Solver
     from retrodict.solvers.result import Result
 
@@ -46,6 +47,8 @@ class FitOutcome:
     posterior, diagnostics : xarray.Dataset or None
         As `retrodict.inverse.posterior.posterior` and `retrodict.inverse.diagnostics.diagnose` give them; None where
         the solve failed or the problem has none.
+    assessment : Assessment or None
+        Whether the answer holds; None while the solve is under way, for the figures of a case.
     warnings : tuple of str
         What could be worked around.
     """
@@ -56,12 +59,13 @@ class FitOutcome:
     result: Result
     posterior: xr.Dataset | None = None
     diagnostics: xr.Dataset | None = None
+    assessment: Assessment | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether the solve converged."""
-        return self.result.status.ok
+        """Whether the solve converged and its answer is valid."""
+        return self.result.status.ok and (self.assessment is None or self.assessment.usable)
 
 
 def fit(
@@ -125,6 +129,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         If the problem lacks a capability that the solver needs.
     """
     from retrodict.inverse.estimators import solver_for
+    from retrodict.inverse.probing import probe
     from retrodict.inverse.problem import InverseProblem
 
     if case.problem is None:
@@ -139,6 +144,8 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         if data is None or isinstance(error, (ConfigError, DataError)):
             raise
         raise DataError(f"{data}: {error if isinstance(error, RetrodictError) else reason(error)}") from error
+    if isinstance(problem, InverseProblem):
+        probe(problem)
     if case.solver is not None:
         return problem, case.solver(config, problem)
     if not isinstance(problem, InverseProblem):
@@ -158,7 +165,9 @@ def solve_into(
     """
     from retrodict.cases.plots import draw, fit_figures
     from retrodict.cases.report import write_report
+    from retrodict.inverse.assessment import assess
     from retrodict.inverse.problem import InverseProblem
+    from retrodict.inverse.residuals import Assessable
     from retrodict.solvers.callbacks import ProgressBar
     from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
     from retrodict.solvers.iterate import iterate
@@ -178,15 +187,18 @@ def solve_into(
     post = diagnostics = None
     if result.status.value in _USABLE:
         post, diagnostics = _examine(folder, case, problem, result, notes)
-    outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics)
+    data = isinstance(problem, (InverseProblem, Assessable))
+    verdict = assess(result.status, diagnostics, post, data=data)
+    outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics, verdict)
     usable = post is not None or (result.status.value in _USABLE and not isinstance(problem, InverseProblem))
     if usable and case.files is not None:
         case.files(outcome)
     own = {c: partial(f, outcome) for c, f in case.fit_figures.items()} if usable else {}
     notes += draw(folder, {**own, **fit_figures(outcome)})
-    folder.finish("ok" if result.status.ok else result.status.value, result.status.message)
+    status = result.status.value if not result.status.ok else "ok" if verdict.usable else "invalid"
+    folder.finish(status, result.status.message, assessment=verdict)
     write_report(folder, notes)
-    return FitOutcome(folder.path, config, problem, result, post, diagnostics, tuple(notes))
+    return replace(outcome, warnings=tuple(notes))
 
 
 def _damage(store: Any, solver: str) -> list[str]:
@@ -203,21 +215,27 @@ def _examine(
     folder: RunFolder, case: Case[Any], problem: Any, result: Result, notes: list[str]
 ) -> tuple[xr.Dataset | None, xr.Dataset | None]:
     """Compute and save posterior and diagnostics; what cannot be had is noted, for the estimate itself stands."""
-    from retrodict.inverse.diagnostics import diagnose
+    from retrodict.inverse.diagnostics import diagnose, examine_residuals
     from retrodict.inverse.posterior import posterior
     from retrodict.inverse.problem import InverseProblem
+    from retrodict.inverse.residuals import Assessable, residuals_of
     from retrodict.solvers.result import save_dataset
 
-    if not isinstance(problem, InverseProblem):
-        return None, None
-    at = problem.space.from_dataset(result.data)
     found: dict[str, xr.Dataset | None] = {}
-    if case.posterior is None and problem.space.size > _DENSE:
-        notes.append(f"no posterior: {problem.space.size} unknowns are more than a dense covariance can hold")
-        return None, None
-    for name, compute in (("posterior", case.posterior or posterior), ("diagnostics", diagnose)):
+    computed: dict[str, Callable[[], xr.Dataset | None]] = {}
+    if isinstance(problem, InverseProblem):
+        at = problem.space.from_dataset(result.data)
+        if case.posterior is None and problem.space.size > _DENSE:
+            notes.append(f"no posterior: {problem.space.size} unknowns are more than a dense covariance can hold")
+            computed["diagnostics"] = lambda: examine_residuals(list(residuals_of(problem, at).values()))
+        else:
+            computed["posterior"] = partial(case.posterior or posterior, problem, at)
+            computed["diagnostics"] = partial(diagnose, problem, at)
+    elif isinstance(problem, Assessable):
+        computed["diagnostics"] = lambda: examine_residuals(problem.residuals(result.data))
+    for name, compute in computed.items():
         try:
-            found[name] = dataset = compute(problem, at)
+            found[name] = dataset = compute()
         except RetrodictError as error:
             notes.append(f"no {name}: {error}")
             continue

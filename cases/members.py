@@ -65,6 +65,10 @@ class Row:
         Further columns: the settings that vary, the estimates found.
     found : frozenset of str
         Those of the columns that are estimates, to be rounded; settings are shown to the last digit.
+    assessment : str
+        Whether the answer of a fit holds, in one word; empty for other verbs.
+    reasons : str
+        Why.
     """
 
     label: str
@@ -75,6 +79,8 @@ class Row:
     folder: str
     cells: Mapping[str, Any]
     found: frozenset[str] = frozenset()
+    assessment: str = ""
+    reasons: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,11 @@ class MemberTable:
     def ok(self) -> bool:
         """Whether every member is."""
         return all(r.ok for r in self.rows)
+
+    @property
+    def fits(self) -> bool:
+        """Whether no fit is contradicted by its data."""
+        return all(r.assessment != "misfit" for r in self.rows)
 
 
 def carry_out(member: Member) -> Row:
@@ -238,8 +249,19 @@ def _row(member: Member, message: str = "") -> Row:
     ok = folder.status == "ok" and not message
     status = folder.status if not message else "failed"
     seconds = float(folder.provenance["seconds"] or 0.0)
-    shown = cells | found
-    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), shown, frozenset(found))
+    told_of = folder.provenance.get("assessment") or {"word": "", "reasons": []}
+    held = (str(told_of["word"]), "; ".join(told_of["reasons"]))
+    return Row(
+        member.label,
+        status,
+        ok,
+        seconds,
+        "" if ok else told,
+        str(member.folder),
+        cells | found,
+        frozenset(found),
+        *held,
+    )
 
 
 def _estimates(folder: Path) -> dict[str, float]:

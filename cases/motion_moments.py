@@ -173,15 +173,24 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
         }
     )
 
-    def nll(tree: dict[str, torch.Tensor]) -> torch.Tensor:
+    def law(tree: dict[str, torch.Tensor]) -> torch.distributions.MultivariateNormal:
         std = torch.stack([tree["acceleration_std"], tree["yaw_rate_std"]]).expand(STEPS, 2)
         out = propagate(formulation, start, Inputs(inputs.mean, White(std)), STEP, integrator="euler")
-        law = torch.distributions.MultivariateNormal(out.mean[-1], out.covariance[-1], validate_args=False)
-        return torch.as_tensor(-law.log_prob(ends).sum())
+        return torch.distributions.MultivariateNormal(out.mean[-1], out.covariance[-1], validate_args=False)
+
+    def nll(tree: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.as_tensor(-law(tree).log_prob(ends).sum())
+
+    def whitened(tree: dict[str, torch.Tensor]) -> dict[str, tuple[tuple[str, ...], torch.Tensor]]:
+        normal = law(tree)
+        left = torch.linalg.solve_triangular(normal.scale_tril, (ends - normal.mean).T, upper=False)
+        return {"position": (("axis", "sample"), left)}
 
     truth = None if data else {"acceleration_std": np.array(1.0), "yaw_rate_std": np.array(0.1)}
     begin = {"acceleration_std": np.array(0.5), "yaw_rate_std": np.array(0.2)}
-    return InverseProblem(space, [Term("end points", LogLikelihood(space, nll))], begin, truth, "motion-moments")
+    return InverseProblem(
+        space, [Term("end points", LogLikelihood(space, nll, whitened))], begin, truth, "motion-moments"
+    )
 
 
 def checks(config: Moments, _seeds: Seeds) -> Sequence[Check]:

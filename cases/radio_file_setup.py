@@ -18,6 +18,7 @@ from retrodict.physics.errors import ConfigError, DataError, expected
 if TYPE_CHECKING:
     import xarray as xr
 
+    from retrodict.inverse.residuals import Residuals
     from retrodict.physics.radio.interferometer import Interferometer
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
@@ -126,6 +127,21 @@ class Measured:
         models = [self.model(which, size or self.config.support) for which in (~self.held, self.judged)]
         tree = models[0].domain.from_dataset(data)
         return _judged(models, tree["image"], [m.imager(tree["gains"]).apply(tree["image"]) for m in models])
+
+    def residuals(self, solution: xr.Dataset) -> list[Residuals]:
+        """Return what image and gains leave of the slots held out, in the noise that differences in time show.
+
+        Weights of files are often relative, so that the noise is measured; it then includes what sky and gains change
+        from one slot to the next.
+        """
+        from retrodict.inverse.radio.residuals import visibility_residuals
+        from retrodict.physics.radio.noise import noise_from_differences
+
+        model = self.model(self.judged, self.config.support)
+        tree = model.domain.from_dataset(solution)
+        predicted = model.imager(tree["gains"]).apply(tree["image"])
+        noise = noise_from_differences(self.vis)
+        return [visibility_residuals("visibilities held out", model.vis, predicted, noise)]
 
     @cached_property
     def others(self) -> dict[str, Imaged]:

@@ -16,6 +16,9 @@ from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.seeds import Seeds
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from retrodict.inverse.residuals import Residuals
     from retrodict.physics.radio.interferometer import Interferometer
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
@@ -126,6 +129,15 @@ class Observation:
     def held(self) -> NDArray[np.bool_]:
         """Rows held out."""
         return np.asarray(self.vis.slots[0] % self.config.hold_every == self.config.hold_every // 2)
+
+    def residuals(self, solution: xr.Dataset) -> list[Residuals]:
+        """Return what image and gains leave of the slots held out, in the noise that was added."""
+        from retrodict.inverse.radio.residuals import visibility_residuals
+
+        model = self.model(self.held)
+        tree = model.domain.from_dataset(solution)
+        predicted = model.imager(tree["gains"]).apply(tree["image"])
+        return [visibility_residuals("visibilities held out", model.vis, predicted)]
 
     @property
     def sky_behind_screen(self) -> Floats:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.config import CaseConfig, config_hash, describe
 from retrodict.cases.environment import environment
@@ -24,6 +24,9 @@ from retrodict.cases.toml import to_toml
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
 from retrodict.solvers.callbacks import JsonLog
 from retrodict.solvers.files import is_part, read_json, refuse_links, remove_parts, sha256, write_json, write_text
+
+if TYPE_CHECKING:
+    from retrodict.inverse.assessment import Assessment
 
 __all__ = ["RunFolder", "create", "fingerprint", "read_only", "read_provenance", "recorded", "reopen", "vacant"]
 
@@ -116,13 +119,13 @@ class RunFolder:
 
     def restart(self) -> None:
         """Record that a verb works in the folder again; if it is killed, nothing that it rewrote is held against it."""
-        self.provenance |= {"status": "running", "message": ""}
+        self.provenance |= {"status": "running", "message": "", "assessment": None}
         self.seal()
 
-    def finish(self, status: str, message: str = "") -> None:
-        """Record how the verb ended, and the checksum of every file."""
+    def finish(self, status: str, message: str = "", assessment: Assessment | None = None) -> None:
+        """Record how the verb ended, whether its answer holds, and the checksum of every file."""
         self.log.write("end", status=status, message=message)
-        self._conclude(status, message)
+        self._conclude(status, message, assessment)
 
     def fail(self, error: BaseException, status: str, message: str, trace: str = "") -> None:
         """Record how the verb failed, as far as the disk takes it; what it does not take is noted on the error."""
@@ -137,8 +140,10 @@ class RunFolder:
             except (OSError, DataError) as second:
                 error.add_note(f"{self.path}: {what} could not be written ({reason(second)})")
 
-    def _conclude(self, status: str, message: str) -> None:
+    def _conclude(self, status: str, message: str, assessment: Assessment | None = None) -> None:
         ended = time.time()
+        if assessment is not None:
+            self.provenance["assessment"] = {"word": assessment.word, "reasons": list(assessment.reasons)}
         self.provenance |= {"status": status, "message": message, "ended": _stamp(ended)}
         self.provenance["seconds"] = round(ended - self.provenance["began"], 3)
         self.seal()
@@ -211,6 +216,7 @@ def create(
         "settings": describe(config),
         "status": "running",
         "message": "",
+        "assessment": None,
         "began": began,
         "started": _stamp(began),
         "ended": None,

@@ -19,6 +19,7 @@ from retrodict.solvers.result import load_dataset
 if TYPE_CHECKING:
     import jinja2
 
+_STYLES = {"holds": "good", "weak": "warn", "misfit": "bad", "invalid": "bad"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 __all__ = ["report", "write_index", "write_report"]
@@ -108,8 +109,8 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     title, summary : str
         Heading, and a sentence.
     rows : sequence of Mapping
-        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty) and ``cells``,
-        a mapping of further columns.
+        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty),
+        ``assessment`` and ``reasons`` (empty where there is none), and ``cells``, a mapping of further columns.
 
     Returns
     -------
@@ -120,6 +121,7 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     --------
     >>> import tempfile
     >>> row = {"label": "a", "status": "ok", "ok": True, "seconds": 1.0, "message": "", "link": "", "cells": {}}
+    >>> row |= {"assessment": "holds", "reasons": ""}
     >>> write_index(Path(tempfile.mkdtemp()) / "index.html", "Demo", "One run.", [row]).name
     'index.html'
     """
@@ -141,8 +143,10 @@ def _page(folder: RunFolder, notes: Sequence[str]) -> str:
     folder.provenance["notes"] = list(dict.fromkeys(kept))
     verb = folder.provenance["verb"]
     found: dict[str, Any] = {"parameters": None, "diagnostics": None, "variables": None, "verdicts": None}
+    found["widened"] = ""
     if (path / "posterior.nc").exists():
-        found["parameters"] = parameter_table(load_dataset(path / "posterior.nc"))
+        posterior = load_dataset(path / "posterior.nc")
+        found |= {"parameters": parameter_table(posterior), "widened": posterior.attrs.get("widened", "")}
     if (path / "diagnostics.nc").exists():
         found["diagnostics"] = diagnostics_table(load_dataset(path / "diagnostics.nc"))
     if (path / "result.nc").exists() and verb != "validate":
@@ -170,6 +174,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["assessments"] = _STYLES
     environment.filters["number"] = _number
     environment.filters["setting"] = setting_text
     environment.filters["duration"] = _duration

@@ -124,7 +124,7 @@ def simulate_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> Run
     alarms = [line for line in str(data.attrs.get("alarms", "")).splitlines() if line]
     warnings = [*alarms, *draw(folder, {caption: partial(f, data) for caption, f in case.figures.items()})]
     outcome = RunOutcome(folder.path, data, tuple(warnings))
-    folder.finish("ok" if outcome.ok else data.attrs["status"], *alarms[:1])
+    folder.finish("ok" if outcome.ok else data.attrs["status"], alarms[0] if alarms else "")
     write_report(folder, warnings)
     return outcome
 

@@ -57,10 +57,15 @@ def settings(out: Console, name: str) -> None:
     out.print(grid)
 
 
-def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome) -> int:
-    """Print what a verb left; return the exit code."""
+def outcome(
+    out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome, *, strict: bool = False
+) -> int:
+    """Print what a verb left, whether a fit holds first; return the exit code, which a misfit decides if ``strict``."""
     from retrodict.cases.cli import FAILED, INTERRUPTED, OK
 
+    held = getattr(done, "assessment", None)
+    if held is not None:
+        _assessment(out, held.word, held.reasons)
     _warn(err, done.warnings)
     verdicts = getattr(done, "verdicts", None)
     result = getattr(done, "result", None)
@@ -75,26 +80,28 @@ def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | Validate
     if result is not None and result.status.value == "interrupted":
         err.print(f"go on with: retrodict resume {done.folder}", markup=False, highlight=False, soft_wrap=True)
         return INTERRUPTED
-    return OK if done.ok else FAILED
+    contradicted = strict and held is not None and held.word == "misfit"
+    return OK if done.ok and not contradicted else FAILED
 
 
-def table(out: Console, err: Console, members: MemberTable) -> int:
-    """Print the members of a sweep, a demo or ``validate --all``; return the exit code."""
+def table(out: Console, err: Console, members: MemberTable, *, strict: bool = False) -> int:
+    """Print the members of a sweep, a demo or ``validate --all``; return the exit code, as of `outcome`."""
     from retrodict.cases.cli import FAILED, OK
     from retrodict.cases.toml import setting_text
 
     columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
-    grid = _grid("run", *columns, "status", "seconds", right=(*columns, "seconds"))
+    grid = _grid("run", *columns, "status", "assessment", "seconds", right=(*columns, "seconds"))
     for m in members.rows:
         status = f"[{'green' if m.ok else 'bold red'}]{escape(m.status)}[/]"
-        cells = [_short(m.cells.get(c)) if c in m.found else setting_text(m.cells.get(c)) for c in columns]
-        grid.add_row(escape(m.label), *cells, status, f"{m.seconds:.1f}")
+        cells = [_short(m.cells.get(c)) if c in m.found else escape(setting_text(m.cells.get(c))) for c in columns]
+        held = f"[{_STYLES[m.assessment]}]{m.assessment}[/]" if m.assessment else "–"
+        grid.add_row(escape(m.label), *cells, status, held, f"{m.seconds:.1f}")
     out.print(grid)
     for m in members.rows:
         if not m.ok and m.message:
             err.print(f"{m.label}: {m.message}", style="red", markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
-    return OK if members.ok else FAILED
+    return OK if members.ok and (members.fits or not strict) else FAILED
 
 
 def comparison(out: Console, found: Comparison) -> int:
@@ -122,6 +129,16 @@ def findings(out: Console, found: Sequence[Finding]) -> int:
         grid.add_row(mark, escape(f.what), escape(f.detail))
     out.print(grid)
     return OK if all(f.ok for f in found) else FAILED
+
+
+_STYLES = {"holds": "green", "weak": "yellow", "misfit": "bold red", "invalid": "bold red"}
+
+
+def _assessment(out: Console, word: str, reasons: Sequence[str]) -> None:
+    """Print whether an answer holds, and why, a reason a line."""
+    out.print(f"assessment: {word}", style=_STYLES[word], highlight=False)
+    for reason in reasons:
+        out.print(f"  {reason}", markup=False, highlight=False)
 
 
 def _grid(*columns: str, right: Sequence[str] = ()) -> Table:

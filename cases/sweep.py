@@ -189,9 +189,9 @@ def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]],
     from retrodict.solvers.result import save_dataset
 
     columns = list(dict.fromkeys(k for r in rows for k in r.cells))
-    lines = [",".join(_csv(c) for c in ("member", *columns, "status", "seconds", "message"))]
+    lines = [",".join(_csv(c) for c in ("member", *columns, "status", "assessment", "seconds", "message"))]
     for r in rows:
-        values = (r.label, *(r.cells.get(c, "") for c in columns), r.status, r.seconds, r.message)
+        values = (r.label, *(r.cells.get(c, "") for c in columns), r.status, r.assessment, r.seconds, r.message)
         lines.append(",".join(_csv(v) for v in values))
     write_text(folder / "sweep.csv", "\n".join(lines) + "\n")
     save_dataset(_dataset(columns, rows), folder / "sweep.nc")
@@ -228,5 +228,6 @@ def _dataset(columns: Sequence[str], rows: Sequence[Row]) -> xr.Dataset:
         )
         data[name] = ("member", array)
     data["status"] = ("member", np.array([r.status for r in rows], object))
+    data["assessment"] = ("member", np.array([r.assessment for r in rows], object))
     data["seconds"] = ("member", np.array([r.seconds for r in rows]), {"units": "s"})
     return xr.Dataset(data, {"member": [r.label for r in rows]})

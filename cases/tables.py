@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrodict.inverse.diagnostics import LEVEL
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -66,6 +68,9 @@ def parameter_table(posterior: xr.Dataset) -> list[dict[str, Any]]:
         value, spread = rounded(x, std)
         row: dict[str, Any] = {"label": str(label), "estimate": value, "std": spread, "truth": "", "pull": ""}
         row["units"] = str(here["units"].values) if "units" in here.coords else ""
+        laplace = float(here["std_laplace"]) if "std_laplace" in here else std
+        # shown where the residuals have widened it
+        row["laplace"] = rounded(x, laplace)[1] if math.isfinite(std) and std > 1.005 * laplace else ""
         for level in (68, 95):
             name = f"interval_{level}"
             ends = [rounded(float(v), std)[0] for v in here[name].values] if name in here else []
@@ -95,12 +100,12 @@ def diagnostics_table(diagnostics: xr.Dataset) -> dict[str, Any]:
     """
     names = ("chi2", "degrees_of_freedom", "reduced_chi2", "chi2_p")
     table: dict[str, Any] = {k: _scalar(diagnostics.attrs.get(k)) for k in names}
-    columns = ("chi2", "count", "autocorrelation", "whiteness_p", "normality_p", "verdict")
+    columns = ("chi2", "count", "reduced_chi2", "autocorrelation", "whiteness_p", "normality_p", "verdict")
     table["rows"] = [
         {"misfit": str(m), **{c: _scalar(diagnostics[c].values[i]) for c in columns if c in diagnostics}}
         for i, m in enumerate(diagnostics["misfit"].values)
     ]
-    table["sentence"] = _sentence(table["chi2_p"], table["reduced_chi2"])
+    table["sentence"] = _sentence(table["chi2_p"], _scalar(diagnostics.attrs.get("chi2_low_p")))
     return table
 
 
@@ -145,11 +150,11 @@ def _scalar(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _sentence(p: float | None, reduced: float | None) -> str:
-    if p is None or reduced is None:
-        return ""
-    if 0.01 <= p <= 0.99:
-        return "The residuals have the size that the noise model predicts."
-    if p < 0.01:
+def _sentence(p: float | None, low_p: float | None) -> str:
+    if p is None or low_p is None:
+        return "The unknowns follow the data: no degree of freedom is left to test the model with."
+    if p < LEVEL:
         return "The residuals are larger than the noise model predicts: model or noise is not what was assumed."
-    return "The residuals are smaller than the noise model predicts: the noise is overestimated or the model too free."
+    if low_p < LEVEL:
+        return "The residuals are smaller than the noise model predicts: the noise is overestimated."
+    return "The residuals have the size that the noise model predicts."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from retrodict.physics.errors import ConfigError, expected
@@ -55,7 +56,8 @@ def setting_text(value: Any) -> str:
     >>> setting_text(101325.0), setting_text("gold"), setting_text([1, 2.5]), setting_text(None)
     ('101325.0', '"gold"', '[1, 2.5]', '–')
     """
-    return "–" if value is None else _value(value, "setting")
+    plain = value.tolist() if hasattr(value, "tolist") else str(value) if isinstance(value, PurePath) else value
+    return "–" if plain is None else _value(plain, "setting")
 
 
 def _key(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retrodict.inverse import terms
+from retrodict.inverse.probing import probe
 from retrodict.inverse.problem import InverseProblem
 from retrodict.physics.errors import SolverError, expected
 from retrodict.solvers.base import Solver
@@ -86,7 +87,8 @@ def estimate(
     Raises
     ------
     SolverError
-        If the problem lacks a capability that the method needs.
+        If the problem lacks a capability that the method needs, or a model is not what it claims to be
+        (`retrodict.inverse.probing.probe`).
 
     Examples
     --------
@@ -98,5 +100,6 @@ def estimate(
     >>> round(float(estimate(problem).data["x"]), 6)
     3.0
     """
+    probe(problem)
     solver = solver_for(problem, method) if isinstance(method, str) else method
     return iterate(solver, max_steps, checkpoint=checkpoint, resume=resume, callbacks=callbacks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from retrodict.physics.autograd import to_numpy, to_tensors
 from retrodict.physics.errors import SolverError, SpaceError, expected
 from retrodict.physics.spaces import Array, Space, Tree
 
-__all__ = ["LogLikelihood", "profile_interval"]
+__all__ = ["LogLikelihood", "normal_deviates", "profile_interval"]
 
 # What the profile rises to where the likelihood has no value, such as at a variance of zero; finite for root finding.
 _OUTSIDE = 1e6
@@ -33,6 +33,10 @@ class LogLikelihood:
         The unknowns, all that the function reads.
     function : callable
         ``{name: Tensor} -> scalar Tensor``.
+    standardised : callable, optional
+        ``{name: Tensor} -> {variable: (dims, Tensor)}``: the data as independent standard normal numbers if the
+        likelihood is right, such as the innovations of a filter; NaN where there is none. Without it, nothing tests the
+        likelihood.
 
     Examples
     --------
@@ -44,6 +48,15 @@ class LogLikelihood:
 
     space: Space
     function: Callable[[dict[str, Tensor]], Tensor]
+    standardised: Callable[[dict[str, Tensor]], Mapping[str, tuple[tuple[str, ...], Tensor]]] | None = None
+
+    def residuals(self, x: Tree) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
+        """Return the standardised data; empty where the likelihood was given none."""
+        if self.standardised is None:
+            return {}
+        with torch.no_grad():
+            seen = self.standardised(to_tensors(x, self.space))
+        return {k: (dims, np.asarray(values.numpy(), float)) for k, (dims, values) in seen.items()}
 
     def value(self, x: Tree) -> float:
         """Return the negative log-likelihood."""
@@ -68,6 +81,27 @@ class LogLikelihood:
             return self.function(tree)
 
         return np.asarray(torch.autograd.functional.hessian(packed, at).numpy())
+
+
+def normal_deviates(distance: Tensor, degrees: int) -> Tensor:
+    """Return squared distances that follow a chi-squared law as standard normal deviates of the same probability.
+
+    Parameters
+    ----------
+    distance : Tensor
+        Squared distances in units of their covariance; NaN stays.
+    degrees : int
+        Degrees of freedom.
+
+    Examples
+    --------
+    >>> normal_deviates(torch.tensor([1.386294], dtype=torch.float64), 2).abs().round(decimals=3).tolist()
+    [0.0]
+    """
+    tail = np.clip(stats.chi2.sf(distance.numpy(), degrees), 1e-300, 1.0)
+    small = stats.chi2.cdf(distance.numpy(), degrees)
+    # of the smaller tail, for precision
+    return torch.as_tensor(np.where(tail < 0.5, stats.norm.isf(tail), stats.norm.ppf(np.maximum(small, 1e-300))))
 
 
 def profile_interval(

@@ -1,9 +1,11 @@
 """Noise models: how observed values scatter about the data that a forward model predicts.
 
 Each model answers four questions about observed values ``y`` and a prediction ``f`` (arrays of one shape, with a mask
-of the valid entries): the negative log-likelihood, its gradient with respect to ``f``, a whitened form, and samples.
+of the valid entries): the negative log-likelihood, a whitened form, standardised residuals, and samples.
 The whitened form is a residual ``r`` with a linear map ``W`` such that ``W' r`` is the gradient and ``W' W`` the Fisher
-information; Gauss-Newton methods need nothing else, whether the noise is Gaussian or not.
+information; Gauss-Newton methods need nothing else, whether the noise is Gaussian or not. It is the score, which is
+bounded for Student-t noise and quadratic in the error for relative noise, and so is no test of the model: the
+standardised residuals are, for they are independent standard normal numbers if and only if model and noise are right.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
+from scipy import stats
+from scipy.special import gammaln, ndtri, xlogy
 
 from retrodict.physics.errors import DataError, expected
 
-__all__ = ["Autocorrelated", "Gaussian", "Heteroscedastic", "NoiseModel", "StudentT", "Whitened"]
+__all__ = ["Autocorrelated", "Gaussian", "Heteroscedastic", "NoiseModel", "Poisson", "StudentT", "Whitened"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _LOG_2PI = float(np.log(2 * np.pi))
+_LEAST = 1e-300  # least probability of a tail: a residual beyond 37 standard deviations is as good as one at it
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Whitened:
     Parameters
     ----------
     residual : ndarray
-        ``r``, zero where masked; standard normal under the model for Gaussian noise.
+        ``r``, the score over the root of the Fisher information; zero where masked.
     forward, transpose : callable
         ``W df`` and ``W' r``.
     """
@@ -52,6 +56,10 @@ class NoiseModel(Protocol):
 
     def whiten(self, y: Floats, f: Floats, mask: Mask) -> Whitened:
         """Return the whitened residual and its map."""
+        ...
+
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return residuals ``f - y`` as standard normal deviates under the model; zero where masked."""
         ...
 
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
@@ -103,6 +111,10 @@ class Gaussian:
         weight = mask / np.asarray(self.std, float)
         residual = np.where(mask, f - np.where(mask, y, 0.0), 0.0) * weight
         return Whitened(residual, lambda df: weight * df, lambda r: weight * r)
+
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return ``(f - y) / std``."""
+        return self.whiten(y, f, mask).residual
 
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
         """Return ``f`` plus noise."""
@@ -159,6 +171,10 @@ class Heteroscedastic:
         residual = np.where(mask, score / np.where(mask, root, 1.0), 0.0)
         return Whitened(residual, lambda df: root * df, lambda r: root * r)
 
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return ``(f - y) / std(f)``."""
+        return Gaussian(self.std(f)).standardise(y, f, mask)
+
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
         """Return ``f`` plus noise."""
         return f + self.std(f) * rng.standard_normal(f.shape)
@@ -210,9 +226,74 @@ class StudentT:
         score = (self.nu + 1) * z / (self.nu + z**2) * mask
         return Whitened(score * np.sqrt((self.nu + 3) / (self.nu + 1)), lambda df: root * df, lambda r: root * r)
 
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return the normal deviate of the same probability as ``(f - y) / scale``, of the tail that it lies in."""
+        z = np.where(mask, f - np.where(mask, y, 0.0), 0.0) / np.asarray(self.scale, float)
+        return np.asarray(-np.sign(z) * ndtri(np.maximum(stats.t.sf(np.abs(z), self.nu), _LEAST)))
+
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
         """Return ``f`` plus noise."""
         return f + np.asarray(self.scale, float) * rng.standard_t(self.nu, f.shape)
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Counts of independent events; the prediction is their expectation.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not whole, or a prediction is not positive where a gradient is asked for.
+
+    Notes
+    -----
+    Counts are discrete, so that their standardised residuals are randomised quantile residuals (Dunn and Smyth 1996):
+    a uniform number picks a place within the probability of the count. It is drawn from the counts' own place in the
+    array, so that equal data give equal residuals.
+
+    Examples
+    --------
+    >>> y, f = np.array([3.0]), np.array([4.0])
+    >>> Poisson().whiten(y, f, np.array([True])).residual
+    array([0.5])
+    """
+
+    @staticmethod
+    def _counts(y: Floats, mask: Mask) -> Floats:
+        counts = np.where(mask, y, 0.0)
+        bad = (counts < 0) | (counts != np.floor(counts))
+        if bad.any():
+            raise DataError(expected("Poisson", f"a count of {counts[bad][0]:g}", "whole numbers from zero on"))
+        return counts
+
+    def nll(self, y: Floats, f: Floats, mask: Mask) -> float:
+        """Return ``sum f - y ln f + ln y!``; infinite where a prediction is negative."""
+        counts, rate = self._counts(y, mask)[mask], f[mask]
+        if np.any(rate < 0) or np.any((rate == 0) & (counts > 0)):
+            return np.inf
+        return float(np.sum(rate - xlogy(counts, rate) + gammaln(counts + 1)))
+
+    def whiten(self, y: Floats, f: Floats, mask: Mask) -> Whitened:
+        """Return ``(f - y) / sqrt(f)``."""
+        if np.any(f[mask] <= 0):
+            raise DataError(expected("Poisson", f"a prediction of {f[mask].min():g}", "positive expectations"))
+        weight = mask / np.sqrt(np.where(mask, f, 1.0))
+        return Whitened(weight * (f - self._counts(y, mask)), lambda df: weight * df, lambda r: weight * r)
+
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return randomised quantile residuals."""
+        counts = self._counts(y, mask)
+        rate = np.where(mask, f, 1.0)
+        share = np.random.default_rng(counts.size).random(counts.shape)
+        below = stats.poisson.cdf(counts - 1, rate) + share * stats.poisson.pmf(counts, rate)
+        above = stats.poisson.sf(counts, rate) + (1 - share) * stats.poisson.pmf(counts, rate)
+        # of the smaller tail, for precision; f - y is large where the count is small
+        z = np.where(below < above, -ndtri(np.maximum(below, _LEAST)), ndtri(np.maximum(above, _LEAST)))
+        return np.where(mask, z, 0.0)
+
+    def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
+        """Return counts."""
+        return rng.poisson(f).astype(float)
 
 
 @dataclass(frozen=True)
@@ -292,6 +373,10 @@ class Autocorrelated:
             return np.where(mask, out.reshape(mask.shape), 0.0)
 
         return Whitened(forward(f - np.where(mask, y, 0.0)), forward, transpose)
+
+    def standardise(self, y: Floats, f: Floats, mask: Mask) -> Floats:
+        """Return innovations in units of their standard deviation."""
+        return self.whiten(y, f, mask).residual
 
     def sample(self, f: Floats, rng: np.random.Generator) -> Floats:
         """Return ``f`` plus one path of the process for each series."""

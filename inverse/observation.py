@@ -36,7 +36,8 @@ class Observation:
     Raises
     ------
     DataError
-        If names or shapes differ, values are complex or where valid not finite, or no value is valid.
+        If names or shapes differ, a noise model lacks a method, values are complex or where valid not finite, or no
+        value is valid.
 
     Examples
     --------
@@ -60,6 +61,10 @@ class Observation:
                 raise DataError(expected(f"Observation.{what}", sorted(names), f"exactly {sorted(self.space)}"))
         if not set(self.mask) <= set(self.space):
             raise DataError(expected("Observation.mask", sorted(self.mask), f"names among {sorted(self.space)}"))
+        for name, model in self.noise.items():
+            if not isinstance(model, NoiseModel):
+                wanted = "a noise model with nll, whiten, standardise and sample"
+                raise DataError(expected(f"Observation.noise[{name!r}]", type(model).__name__, wanted))
         masks: dict[str, NDArray[np.bool_]] = {}
         values: dict[str, Array] = {}
         for name, var in self.space.items():

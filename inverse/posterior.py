@@ -1,97 +1,49 @@
-"""Laplace posterior: covariance, correlations, intervals, and what the data do and do not determine, in words."""
+"""Posteriors: covariance, correlations, intervals, and what the data do and do not determine, in words.
+
+The covariance is Laplace's where the residuals are what the noise model says. Where they are correlated it is widened
+to the sandwich by blocks, and where they are larger to their size; both are shown.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from retrodict.inverse.assessment import PULL, contradictions
+from retrodict.inverse.curvature import curvature, inverted, leverage
+from retrodict.inverse.diagnostics import LEVEL, diagnose
 from retrodict.inverse.problem import InverseProblem
-from retrodict.inverse.terms import Curved, GaussNewton, Smooth
+from retrodict.inverse.sandwich import Sandwich, sandwich
+from retrodict.inverse.terms import Pulled
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["curvature", "posterior", "verdicts"]
+__all__ = ["COVARIANCES", "posterior", "verdicts"]
 
 Floats = NDArray[np.float64]
 
-# A direction whose information is below this fraction of the largest (in units of the unknowns' own scales) is
-# indistinguishable from a null direction after the rounding of a Jacobian.
-_NULL = 1e-11
+COVARIANCES = ("auto", "laplace", "sandwich")
+"""Ways to a covariance: ``auto`` takes Laplace's and widens it where the residuals ask for it."""
 
 
-def curvature(problem: InverseProblem, at: Tree, kind: str | None = None) -> Floats:
-    """Return the Hessian of the negative log-posterior, or of the terms of one kind.
-
-    Exact where a term offers it, ``J' J`` for Gauss-Newton terms, and central differences of the exact gradient
-    otherwise.
-
-    Parameters
-    ----------
-    problem : InverseProblem
-        The terms.
-    at : Tree
-        Point in the problem's space.
-    kind : str, optional
-        ``"data"`` or ``"prior"``.
-
-    Returns
-    -------
-    ndarray, shape (n, n)
-        Symmetric; rows and columns as ``problem.space.labels()``.
-
-    Examples
-    --------
-    >>> from retrodict.inverse.priors import GaussianPrior
-    >>> from retrodict.inverse.terms import Term
-    >>> from retrodict.physics.spaces import Space, Var
-    >>> prior = Term("prior", GaussianPrior("x", 3.0, std=0.5), kind="prior")
-    >>> curvature(InverseProblem(Space({"x": Var()}), (prior,), {"x": np.array(0.0)}), {"x": np.array(3.0)})
-    array([[4.]])
-    """
-    space, labels = problem.space, problem.space.labels()
-    total = np.zeros((space.size, space.size))
-    for term in problem.terms:
-        if kind not in (None, term.kind):
-            continue
-        alone = InverseProblem(space, (term,), at)
-        if isinstance(term.fn, Curved):
-            rows = [labels.index(label) for label in term.fn.space.labels()]
-            total[np.ix_(rows, rows)] += term.weight * term.fn.hessian(at)
-        elif isinstance(term.fn, GaussNewton):
-            _, jac = alone.jacobian(at)
-            total += jac.T @ jac
-        elif isinstance(term.fn, Smooth):
-            total += _differences(alone, space.pack(at))
-        else:
-            raise SolverError(expected("posterior", f"term {term.name!r}", "smooth terms"))
-    return 0.5 * (total + total.T)
-
-
-def _differences(problem: InverseProblem, x: Floats) -> Floats:
-    """Central differences of the gradient; the cube root of the rounding unit balances the two errors."""
-    space, rows = problem.space, []
-    for j in range(x.size):
-        h = np.cbrt(np.finfo(float).eps) * max(abs(x[j]), 1e-3)
-        forth, back = x.copy(), x.copy()
-        forth[j] += h
-        back[j] -= h
-        g = [space.pack(problem.gradient(space.unpack(v))) for v in (forth, back)]
-        rows.append((g[0] - g[1]) / (forth[j] - back[j]))
-    return np.stack(rows)
-
-
-def posterior(problem: InverseProblem, at: Tree) -> xr.Dataset:
-    """Return the Laplace approximation of the posterior at an estimate.
+def posterior(problem: InverseProblem, at: Tree, *, covariance: str = "auto") -> xr.Dataset:
+    """Return the Gaussian approximation of the posterior at an estimate.
 
     A direction that neither data nor prior determine has infinite standard deviation in every unknown that takes part
     in it; it is not hidden by a pseudo-inverse.
+
+    Laplace's covariance trusts the noise model. Where the residuals are correlated the standard deviations are widened
+    to those of the sandwich by blocks (`retrodict.inverse.sandwich`), and where they are larger than the noise, to
+    their size (Birge 1932); they are never narrowed.
 
     Parameters
     ----------
@@ -99,13 +51,23 @@ def posterior(problem: InverseProblem, at: Tree) -> xr.Dataset:
         The problem that was solved.
     at : Tree
         Its minimiser, in the problem's space.
+    covariance : str, optional
+        One of `COVARIANCES`.
 
     Returns
     -------
     xarray.Dataset
         Over ``parameter``: ``estimate``, ``std``, ``covariance`` and ``correlation`` (with ``parameter_``),
-        ``interval_68`` and ``interval_95`` (with ``bound``), ``data_share`` (fraction of the information that comes
-        from data), ``verdict`` (words), ``at_bound``, ``truth`` where known; ``units`` as a coordinate.
+        ``interval_68`` and ``interval_95`` (with ``bound``), ``std_laplace`` and, where it could be had,
+        ``std_sandwich``, ``data_share`` (fraction of the information that comes from data), ``prior_pull`` (distance
+        from the prior in its standard deviations, NaN without one), ``verdict`` (words), ``at_bound``, ``truth`` where
+        known; ``units`` as a coordinate. The attribute ``method`` says which covariance it is, ``widened`` in words by
+        how much, ``disagreement`` and ``disagreement_p`` whether quarters of the data agree.
+
+    Raises
+    ------
+    SolverError
+        If a term is not smooth, or the sandwich is asked for and the data are too few for it.
 
     Examples
     --------
@@ -119,29 +81,39 @@ def posterior(problem: InverseProblem, at: Tree) -> xr.Dataset:
     """
     import xarray as xr
 
+    if covariance not in COVARIANCES:
+        raise SolverError(expected("covariance", repr(covariance), f"one of {COVARIANCES}"))
     space, labels = problem.space, problem.space.labels()
     x = space.pack(at)
     information, prior = curvature(problem, at), curvature(problem, at, "prior")
-    covariance, null = _invert(information)
-    std = np.sqrt(np.diag(covariance))
+    laplace, null = inverted(information)
+    pull = _prior_pulls(problem, at)
+    wide = _widening(problem, at, covariance, information, prior, dict(zip(labels, pull.tolist(), strict=True)))
+    C = laplace * np.outer(wide.factor, wide.factor)
+    std = np.sqrt(np.diag(C))
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.where(np.isfinite(std[:, None] * std), covariance / np.outer(std, std), np.nan)
+        correlation = np.where(np.isfinite(std[:, None] * std), C / np.outer(std, std), np.nan)
         share = np.where(np.diag(information) > 0, 1 - np.diag(prior) / np.diag(information), 0.0)
     np.fill_diagonal(correlation, 1.0)
     lower, upper = space.bounds()
     at_bound = (x <= lower) | (x >= upper)
     words = verdicts(labels, x, std, correlation, share, at_bound, null)
+    words = [_contradicted(w, z, bool(wide.misfit)) for w, z in zip(words, pull, strict=True)]
     data = {
         "estimate": ("parameter", x),
         "std": ("parameter", std),
-        "covariance": (("parameter", "parameter_"), covariance),
+        "std_laplace": ("parameter", np.sqrt(np.diag(laplace))),
+        "covariance": (("parameter", "parameter_"), C),
         "correlation": (("parameter", "parameter_"), correlation),
         "data_share": ("parameter", share),
+        "prior_pull": ("parameter", pull),
         "at_bound": ("parameter", at_bound),
         "verdict": ("parameter", np.array(words, dtype=object)),
     }
+    if wide.sandwich is not None:
+        data["std_sandwich"] = ("parameter", np.sqrt(np.diag(wide.sandwich.covariance)))
     for level in (68, 95):
-        z = stats.norm.ppf(0.5 + level / 200)
+        z = stats.t.ppf(0.5 + level / 200, wide.freedom)
         data[f"interval_{level}"] = (("parameter", "bound"), np.stack([x - z * std, x + z * std], axis=1))
     if problem.truth is not None:
         data["truth"] = ("parameter", space.pack(problem.truth))
@@ -153,28 +125,97 @@ def posterior(problem: InverseProblem, at: Tree) -> xr.Dataset:
         "units": ("parameter", np.array(units, dtype=object)),
     }
     scaled = _scaled_eigenvalues(information)
-    attrs = {"condition": float(scaled.max() / max(scaled.min(), 1e-300)), "method": "Laplace"}
+    attrs = {"condition": float(scaled.max() / max(scaled.min(), 1e-300)), "method": wide.method, "widened": wide.words}
+    if wide.sandwich is not None:
+        attrs |= {"window": wide.sandwich.window, "freedom": wide.sandwich.freedom}
+        attrs |= {"disagreement": wide.sandwich.disagreement, "disagreement_p": wide.sandwich.disagreement_p}
     return xr.Dataset(data, coords, attrs)
+
+
+@dataclass(frozen=True)
+class _Widening:
+    """Factors on Laplace's standard deviations, and why."""
+
+    factor: Floats
+    method: str = "Laplace"
+    words: str = ""
+    misfit: tuple[str, ...] = ()
+    sandwich: Sandwich | None = None
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the intervals: infinite where the noise is trusted."""
+        return self.sandwich.freedom if self.sandwich is not None else math.inf
+
+
+def _widening(
+    problem: InverseProblem, at: Tree, kind: str, information: Floats, prior: Floats, pulls: dict[str, float]
+) -> _Widening:
+    """Return by how much the residuals widen the standard deviations of Laplace."""
+    told = diagnose(problem, at) if kind != "laplace" else None
+    one = np.ones(problem.space.size)
+    if told is None:
+        if kind == "sandwich":
+            raise SolverError(expected("sandwich", "no residuals", "a term that compares a model with data"))
+        return _Widening(one, misfit=tuple(contradictions(None, pulls)))
+    correlated = bool(np.any(told["whiteness_p"].values < LEVEL))
+    found = None
+    if (correlated or kind == "sandwich") and np.isfinite(inverted(information)[0]).all():
+        found = sandwich(leverage(problem, at), information, prior)
+    if kind == "sandwich" and found is None:
+        raise SolverError(expected("sandwich", "too few data for their correlation", "a longer record"))
+    apart = (found.disagreement, found.disagreement_p) if found is not None else (math.nan, math.nan)
+    misfit = tuple(contradictions(told, pulls, apart))
+    if found is not None:
+        laplace = np.linalg.inv(information)
+        ratio = np.sqrt(np.diag(found.covariance) / np.diag(laplace))
+        factor = np.maximum(ratio * (math.sqrt(max(apart[0], 1.0)) if misfit else 1.0), 1.0)
+        why = "for correlated residuals"
+        return _Widening(factor, "sandwich by blocks", _words(factor, why), misfit, found)
+    sizes = [float(told.attrs["reduced_chi2"]), *told["reduced_chi2"].values.tolist()]
+    size = max([0.0, *(v for v in sizes if math.isfinite(v))])
+    scale, why = (max(size, 1.0), "for the size of the residuals") if misfit else (1.0, "")
+    if correlated:
+        # the record is too short for the sandwich: neighbours as in an autoregression of first order
+        lag = min(float(np.nanmax(np.where(told["whiteness_p"] < LEVEL, told["autocorrelation"], 0.0))), 0.99)
+        scale, why = max(size * (1 + lag) / (1 - lag), scale), "for correlated residuals, too few to measure how far"
+    factor = one * math.sqrt(scale)
+    method = "Laplace, widened" if scale > 1 else "Laplace"
+    return _Widening(factor, method, _words(factor, why), misfit)
+
+
+def _words(factor: Floats, why: str) -> str:
+    """Say by how much intervals were widened; empty where they were not."""
+    low, high = float(factor.min()), float(factor.max())
+    if high < 1.005:
+        return ""
+    times = f"{low:.2g} to {high:.2g}" if high > 1.1 * low else f"{high:.2g}"
+    return f"intervals widened {times} times {why}"
+
+
+def _prior_pulls(problem: InverseProblem, at: Tree) -> Floats:
+    """Return the distance of every unknown from its prior, in its standard deviations; NaN without a prior."""
+    pulls = {k: np.full(v.shape, np.nan) for k, v in problem.space.items()}
+    for term in problem.terms:
+        if term.kind == "prior" and isinstance(term.fn, Pulled):
+            for name, values in term.fn.pulls(at).items():
+                pulls[name] = np.broadcast_to(np.asarray(values, float), problem.space[name].shape)
+    parts = [np.repeat(pulls[k].ravel(), 2 if v.is_complex else 1) for k, v in problem.space.items()]
+    return np.concatenate(parts)
+
+
+def _contradicted(words: str, pull: float, misfit: bool) -> str:
+    """Return the verdict on an unknown where the data contradict the model, its noise or the unknown's prior."""
+    if abs(pull) > PULL:
+        return f"pulled {pull:+.1f} standard deviations away from its prior: data and prior disagree"
+    if misfit and words.startswith("identified"):
+        return "determined, but by a model that does not describe the data"
+    return words
 
 
 def _scaled_eigenvalues(information: Floats) -> Floats:
     scale = np.sqrt(np.where(np.diag(information) > 0, np.diag(information), 1.0))
     return np.asarray(np.linalg.eigvalsh(information / np.outer(scale, scale)))
-
-
-def _invert(information: Floats) -> tuple[Floats, Floats]:
-    """Return covariance (infinite along null directions) and the null directions, shape (n, k), in scaled unknowns."""
-    scale = np.sqrt(np.where(np.diag(information) > 0, np.diag(information), 1.0))
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    lost = values <= _NULL * max(values.max(), 0.0)
-    inverse = np.where(lost, 0.0, 1 / np.where(lost, 1.0, values))
-    covariance = (vectors * inverse) @ vectors.T / np.outer(scale, scale)
-    null = vectors[:, lost]
-    involved = np.sum(null**2, axis=1) > 1e-6
-    covariance[involved] = np.nan
-    covariance[:, involved] = np.nan
-    covariance[involved, involved] = np.inf
-    return covariance, null
 
 
 def verdicts(

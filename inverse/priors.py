@@ -92,6 +92,13 @@ class GaussianPrior:
             log_det = float(np.sum(np.log(np.diag(factor))))
         return float(0.5 * np.sum(self._white(v - self.mean) ** 2) + log_det + 0.5 * v.size * _LOG_2PI)
 
+    def pulls(self, x: Tree) -> dict[str, Floats]:
+        """Return how many of its standard deviations every entry lies from its mean."""
+        std = self.std if self.covariance is None else np.sqrt(np.diag(np.asarray(self.covariance, float)))
+        v = np.asarray(x[self.name], float)
+        flat = np.broadcast_to(std, v.shape) if self.covariance is None else np.reshape(std, v.shape)
+        return {self.name: np.asarray((v - self.mean) / flat)}
+
     def gradient(self, x: Tree) -> dict[str, Array]:
         """Return ``C^-1 (x - mean)``."""
         line = self.linearize(x)
@@ -160,6 +167,10 @@ class LogNormalPrior:
             return np.inf
         z = np.log(v / self.median) / self.log_std
         return float(np.sum(0.5 * z**2 + np.log(v * self.log_std) + 0.5 * _LOG_2PI))
+
+    def pulls(self, x: Tree) -> dict[str, Floats]:
+        """Return how many of its standard deviations the logarithm of every entry lies from that of the median."""
+        return {self.name: np.log(self._positive(x) / self.median) / self.log_std}
 
     def gradient(self, x: Tree) -> dict[str, Array]:
         """Return the gradient."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.model import Differentiable
 from retrodict.physics.spaces import Array, Space, Tree
 
-__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Smooth", "Term"]
+__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Pulled", "Residual", "Smooth", "Term"]
 
 Floats = NDArray[np.float64]
 
@@ -87,6 +87,24 @@ class Proximable(Protocol):
         ...
 
 
+@runtime_checkable
+class Pulled(Protocol):
+    """A prior that says how far data have pulled an unknown away from it."""
+
+    def pulls(self, x: Tree) -> Mapping[str, Floats]:
+        """Return, for each unknown, its distance from what was expected in prior standard deviations."""
+        ...
+
+
+@runtime_checkable
+class Residual(Protocol):
+    """A term that compares a model with data, and so can be tested."""
+
+    def residuals(self, x: Tree) -> Mapping[str, tuple[tuple[str, ...], Floats]]:
+        """Return, for each observed variable, its dimensions and standardised residuals; NaN where not observed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Term:
     """A named, weighted part of an objective.
@@ -137,7 +155,7 @@ class Misfit:
     Raises
     ------
     SpaceError
-        If the observation lives in another space than the model's range.
+        If the model has no derivative, or the observation lives in another space than the model's range.
 
     Examples
     --------
@@ -155,6 +173,9 @@ class Misfit:
     observation: Observation
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, Differentiable):
+            wanted = "a Differentiable model; Differenced(model) of retrodict.physics.differences makes one of any"
+            raise SpaceError(expected("Misfit", f"a {type(self.model).__name__} without linearize", wanted))
         if self.model.range != self.observation.space:
             got, want = self.observation.space, self.model.range
             raise SpaceError(expected("Misfit", f"observation in {got}", f"the model's range {want}"))
@@ -164,6 +185,14 @@ class Misfit:
         f = self.model.apply(x)
         obs = self.observation
         return sum(obs.noise[k].nll(obs.values[k], np.asarray(f[k], float), obs.mask[k]) for k in obs.space)
+
+    def residuals(self, x: Tree) -> dict[str, tuple[tuple[str, ...], Floats]]:
+        """Return the standardised residuals of every variable, NaN where nothing valid was observed."""
+        f, obs, found = self.model.apply(x), self.observation, {}
+        for k, var in obs.space.items():
+            standard = obs.noise[k].standardise(obs.values[k], np.asarray(f[k], float), obs.mask[k])
+            found[k] = var.dims, np.where(obs.mask[k], standard, np.nan)
+        return found
 
     def gradient(self, x: Tree) -> dict[str, Array]:
         """Return the gradient by the model's adjoint."""

@@ -145,7 +145,7 @@ def refuse_unidentifiable(problem: InverseProblem, at: Tree | None = None) -> No
     DataError
         Naming the handles that take part in such directions.
     """
-    found = posterior(problem, problem.start if at is None else at)
+    found = posterior(problem, problem.start if at is None else at, covariance="laplace")
     lost = [str(p) for p, s in zip(found["parameter"].values, found["std"].values, strict=True) if not np.isfinite(s)]
     if lost:
         words = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")

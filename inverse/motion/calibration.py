@@ -18,7 +18,7 @@ from scipy import stats
 from torch import Tensor
 
 from retrodict.inverse.estimators import LBFGS
-from retrodict.inverse.likelihood import LogLikelihood
+from retrodict.inverse.likelihood import LogLikelihood, normal_deviates
 from retrodict.inverse.motion.filtering import Filtered
 from retrodict.inverse.motion.tracking import LAW, MotionLaw, TrackBatch, filter_tracks, law_problem
 from retrodict.inverse.priors import GaussianPrior
@@ -178,7 +178,12 @@ def forecast_problem(
         held = torch.where(windows.exists, windows.nll(), 0.0)
         return (held.sum(0) / windows.exists.sum(0).clamp(min=1)).mean()
 
-    terms = [Term("forecasts", LogLikelihood(LAW, loss), weight=float(len(tracks.names)))]
+    def errors(tree: dict[str, Tensor]) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+        windows = score(MotionLaw.from_logs(tree), tracks, horizons, history=history, stride=stride)
+        seen = torch.where(windows.exists, windows.distance, torch.nan)
+        return {"forecasts": (("horizon", "window"), normal_deviates(seen.T, 2))}
+
+    terms = [Term("forecasts", LogLikelihood(LAW, loss, errors), weight=float(len(tracks.names)))]
     terms += [
         Term(f"prior {k}", GaussianPrior(k, v, std=1.0), kind="prior", blocks=(k,)) for k, v in start.logs().items()
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retrodict.inverse.likelihood import LogLikelihood
+from retrodict.inverse.likelihood import LogLikelihood, normal_deviates
 from retrodict.inverse.motion.filtering import Filtered, Measurement, Sensor, kalman_filter
 from retrodict.inverse.motion.vehicles import relaxing_inputs
 from retrodict.inverse.problem import InverseProblem
@@ -255,9 +255,13 @@ def law_problem(tracks: TrackBatch, start: MotionLaw, truth: MotionLaw | None = 
     >>> sorted(law_problem(tracks, one).space)[0]
     'ln_acceleration_std'
     """
-    term = Term(
-        "prediction errors", LogLikelihood(LAW, lambda t: filter_tracks(MotionLaw.from_logs(t), tracks).nll.sum())
-    )
+
+    def errors(tree: dict[str, Tensor]) -> dict[str, tuple[tuple[str, ...], Tensor]]:
+        squared = filter_tracks(MotionLaw.from_logs(tree), tracks).innovations
+        return {"innovations": (("track", "time"), normal_deviates(squared.T, 4))}
+
+    nll = LogLikelihood(LAW, lambda t: filter_tracks(MotionLaw.from_logs(t), tracks).nll.sum(), errors)
+    term = Term("prediction errors", nll)
     return InverseProblem(LAW, (term,), start.logs(), None if truth is None else truth.logs(), "motion-law")
 
 

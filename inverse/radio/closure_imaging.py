@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.inverse.radio.image_priors import disk_image, entropy, total_variation
+from retrodict.inverse.radio.residuals import closure_residuals
 from retrodict.inverse.radio.sky_transform import SkyTransform
+from retrodict.inverse.residuals import Residuals
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.radio.closures import Closures, closure_amplitudes, closure_phases, wrapped
 from retrodict.physics.radio.visibilities import Grid, Visibilities
@@ -188,6 +190,12 @@ class ClosureImager:
         model = self.transform.apply(image)
         phase, amplitude = (c.chi_squared(self.vis.data, model, self.weight) / max(c.count, 1) for c in self.closures)
         return phase, amplitude
+
+    def residuals(self, solution: xr.Dataset) -> list[Residuals]:
+        """Return what the image leaves of the closures, in the noise of the weights and the systematic error."""
+        model = self.transform.apply(np.asarray(solution["image"].values))
+        kinds = [c for c in self.closures if c.count]
+        return [closure_residuals(c, self.vis.data, model, self.weight) for c in kinds]
 
     def objective(self, image: Floats, factor: Complexes | None = None) -> tuple[float, Floats]:
         """Return the function that a round lessens, and its gradient.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -192,6 +193,11 @@ tables = st.dictionaries(
 @given(leaves | st.lists(leaves, max_size=3))
 def test_the_text_of_a_setting_gives_it_back(value: object) -> None:
     assert tomllib.loads(f"x = {setting_text(value)}")["x"] == value
+
+
+def test_settings_from_python_are_shown_as_from_the_command_line() -> None:
+    given = (np.float64(101325), np.int64(3), np.array([1.5]), Path("a/b"), None)
+    assert [setting_text(v) for v in given] == ["101325.0", "3", "[1.5]", '"a/b"', "–"]
 
 
 @given(tables)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from retrodict.inverse.noise import Autocorrelated, Gaussian, Heteroscedastic, NoiseModel, StudentT
+from retrodict.inverse.noise import Autocorrelated, Gaussian, Heteroscedastic, NoiseModel, Poisson, StudentT
 from retrodict.physics.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -124,3 +124,35 @@ def test_student_noise_of_many_degrees_of_freedom_is_gaussian():
 def test_noise_without_a_meaning_is_refused(make, match):
     with pytest.raises(DataError, match=match):
         make()
+
+
+@pytest.mark.parametrize("name", [*MODELS, "poisson"])
+def test_standardised_residuals_are_standard_normal_under_the_model_and_rise_with_the_prediction(name):
+    rng = np.random.default_rng(5)
+    model = Poisson() if name == "poisson" else MODELS[name]
+    f = np.abs(np.broadcast_to(F, (400, *F.shape))) + 3.0
+    y = model.sample(f, rng)
+    mask = rng.random(f.shape) < 0.8
+    z = model.standardise(np.where(mask, y, np.nan), f, mask)
+    assert np.all(z[~mask] == 0)
+    assert stats.kstest(z[mask], "norm").pvalue > 1e-3
+    # far away, on either side, the sign is that of prediction less datum and nothing overflows
+    far = np.ones((1, 8), bool)
+    low, high = (model.standardise(np.full((1, 8), v), np.full((1, 8), 50.0), far)[0, 0] for v in (0.0, 900.0))
+    assert np.isfinite([low, high]).all()
+    assert low > 0 > high
+
+
+def test_poisson_is_that_of_scipy():
+    y, f = np.array([[0.0, 3.0, 7.0]]), np.array([[0.5, 4.0, 2.0]])
+    every, model = np.ones_like(y, bool), Poisson()
+    assert model.nll(y, f, every) == pytest.approx(-stats.poisson(f).logpmf(y).sum(), rel=1e-13)
+    white = model.whiten(y, f, every)
+    np.testing.assert_allclose(white.transpose(white.residual), 1 - y / f, rtol=1e-13)
+    np.testing.assert_allclose(white.forward(np.ones_like(f)) ** 2, 1 / f, rtol=1e-13)
+    assert model.nll(y, -f, every) == np.inf
+    for wrong in (np.array([[0.5]]), np.array([[-1.0]])):
+        with pytest.raises(DataError, match="expected whole numbers from zero on"):
+            model.nll(wrong, np.ones((1, 1)), np.ones((1, 1), bool))
+    with pytest.raises(DataError, match="positive expectations"):
+        model.whiten(y, 0 * f, every)

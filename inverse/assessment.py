@@ -1,0 +1,258 @@
+"""Whether the answer of a fit holds: one word, and why. How a solver ended is another question (`Status`).
+
+``holds``: the model describes the data and every unknown is identified. ``weak``: something is not identified, or the
+data cannot test the model. ``misfit``: the data contradict the model, its noise or its priors. ``invalid``: the
+solver's own condition of validity fails, or there is no answer.
+
+A misfit is decided by the size of the effect and only then by its probability: with many data any model is rejected by
+a p-value, and with few a large effect may be chance. The thresholds are the constants of this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from retrodict.inverse.diagnostics import LEVEL
+from retrodict.solvers.base import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["FAMILY", "PROBABILITY", "PULL", "REDUCED", "TESTABLE", "Assessment", "assess", "contradictions", "pulled"]
+
+REDUCED = (0.5, 1.5)
+"""Reduced chi-squared of a model that describes its data, of the whole and of every block."""
+
+PROBABILITY = 1e-3
+"""A reduced chi-squared outside `REDUCED` counts where it is less probable than this under the model."""
+
+PULL = 3.0
+"""Distance of an unknown from its prior, in prior standard deviations, from which on the two disagree."""
+
+FAMILY = 0.01
+"""Such a pull counts where it is less probable than this among as many unknowns as have a prior."""
+
+DISAGREEMENT = 2.0
+"""Mean square by which parts of the data may pull the estimate apart, in units of the corrected covariance."""
+
+TESTABLE = 10.0
+"""Degrees of freedom below which a model error that matters would not be seen."""
+
+_WORDS = ("invalid", "misfit", "weak", "holds")
+_NO_ANSWER = (Status.INVALID, Status.DIVERGED, Status.NON_FINITE, Status.FAILED, Status.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A word and its reasons.
+
+    Parameters
+    ----------
+    word : str
+        ``"holds"``, ``"weak"``, ``"misfit"`` or ``"invalid"``.
+    reasons : tuple of str
+        Why, the gravest first.
+
+    Examples
+    --------
+    >>> print(Assessment("weak", ("the wheelbase is not identified",)))
+    weak: the wheelbase is not identified
+    """
+
+    word: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is an answer at all."""
+        return self.word != "invalid"
+
+    def __str__(self) -> str:
+        return f"{self.word}: {'; '.join(self.reasons)}" if self.reasons else self.word
+
+
+def pulled(pulls: Mapping[str, float]) -> list[str]:
+    """Return the unknowns that data have pulled away from their priors further than their number explains.
+
+    Parameters
+    ----------
+    pulls : Mapping of str to float
+        Distance from the prior in its standard deviations, of every unknown that has one.
+
+    Examples
+    --------
+    >>> pulled({"rate of H + O2": 4.0, "rate of OH + H2": 0.4})
+    ['rate of H + O2']
+    """
+    count = sum(math.isfinite(z) for z in pulls.values())
+
+    def chance(z: float) -> float:
+        return -math.expm1(count * math.log1p(-math.erfc(abs(z) / math.sqrt(2))))
+
+    return [k for k, z in pulls.items() if math.isfinite(z) and abs(z) > PULL and chance(z) < FAMILY]
+
+
+def contradictions(
+    diagnostics: xr.Dataset | None,
+    pulls: Mapping[str, float] | None = None,
+    disagreement: tuple[float, float] = (math.nan, math.nan),
+) -> list[str]:
+    """Return in what the data contradict the model, a phrase each; empty where they do not.
+
+    Parameters
+    ----------
+    diagnostics : xarray.Dataset or None
+        As of `retrodict.inverse.diagnostics.examine_residuals`.
+    pulls : Mapping of str to float, optional
+        Of the unknowns that have a prior.
+    disagreement : tuple of float, optional
+        Of parts of the data, and its probability: of `retrodict.inverse.sandwich.Sandwich`.
+
+    Examples
+    --------
+    >>> contradictions(None, {"rate": -4.0})
+    ['rate lies -4.0 prior standard deviations from its prior']
+    """
+    found = []
+    if diagnostics is not None:
+        whole = [("all data", diagnostics.attrs)]
+        names = ("reduced_chi2", "chi2_p", "chi2_low_p")
+        each = [
+            (str(m), {n: float(diagnostics[n].values[i]) for n in names})
+            for i, m in enumerate(diagnostics["misfit"].values)
+        ]
+        several = len(each) > 1
+        wrong = [n for n, numbers in each if _outside(numbers, PROBABILITY / len(each))]
+        if _outside(whole[0][1], PROBABILITY):
+            found.append(
+                f"reduced chi-squared {whole[0][1]['reduced_chi2']:.3g}, expected {REDUCED[0]} to {REDUCED[1]}"
+            )
+        elif several and wrong:
+            numbers = dict(each)[wrong[0]]
+            rest = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            found.append(f"reduced chi-squared {numbers['reduced_chi2']:.3g} of {wrong[0]}{rest}")
+    if far := pulled(pulls or {}):
+        z = (pulls or {})[far[0]]
+        rest = f", and {len(far) - 1} more" if len(far) > 1 else ""
+        found.append(f"{far[0]} lies {z:+.1f} prior standard deviations from its prior{rest}")
+    if disagreement[0] > DISAGREEMENT and disagreement[1] < PROBABILITY:
+        found.append(
+            f"quarters of the data disagree on the unknowns {math.sqrt(disagreement[0]):.1f} times as far as the "
+            "corrected intervals allow"
+        )
+    return found
+
+
+def _outside(numbers: Mapping[str, Any], probability: float) -> bool:
+    reduced = float(numbers["reduced_chi2"])
+    above = reduced > REDUCED[1] and float(numbers["chi2_p"]) < probability
+    return above or (reduced < REDUCED[0] and float(numbers["chi2_low_p"]) < probability)
+
+
+def assess(
+    status: Status,
+    diagnostics: xr.Dataset | None = None,
+    posterior: xr.Dataset | None = None,
+    *,
+    data: bool = True,
+    doubts: Sequence[str] = (),
+) -> Assessment:
+    """Return whether the answer of a solve holds.
+
+    Parameters
+    ----------
+    status : Status
+        How the solver ended.
+    diagnostics : xarray.Dataset, optional
+        As of `retrodict.inverse.diagnostics.examine_residuals`.
+    posterior : xarray.Dataset, optional
+        As of `retrodict.inverse.posterior.posterior`.
+    data : bool, optional
+        Whether data are fitted at all; a network that solves an equation fits none, and its own residual decides.
+    doubts : sequence of str, optional
+        What the problem itself holds against its validity; one is enough for ``invalid``.
+
+    Returns
+    -------
+    Assessment
+        The gravest word that applies.
+
+    Examples
+    --------
+    >>> assess(Status.CONVERGED, data=False).word
+    'holds'
+    """
+    grave: dict[str, list[str]] = {word: [] for word in _WORDS}
+    if status in _NO_ANSWER:
+        grave["invalid"].append(_phrase(status.message))
+    elif not status.ok:
+        grave["weak"].append(_phrase(status.message))
+    grave["invalid"] += doubts
+    grave["misfit"] += contradictions(diagnostics, *_from_posterior(posterior))
+    if diagnostics is not None:
+        grave["weak"] += _untestable(diagnostics)
+        grave["holds"] += _size(diagnostics)
+    elif data:
+        grave["weak"].append("no residuals to test the model with")
+    if posterior is not None:
+        grave["weak"] += _unidentified(posterior)
+        grave["holds"] += [str(posterior.attrs["widened"])] if posterior.attrs.get("widened") else []
+    word = next(w for w in _WORDS if grave[w] or w == "holds")
+    return Assessment(word, tuple(r for w in _WORDS[_WORDS.index(word) :] for r in grave[w]))
+
+
+def _phrase(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
+def _from_posterior(posterior: xr.Dataset | None) -> tuple[dict[str, float], tuple[float, float]]:
+    if posterior is None or "prior_pull" not in posterior:
+        return {}, (math.nan, math.nan)
+    names = [str(p) for p in posterior["parameter"].values]
+    apart = tuple(float(posterior.attrs.get(k, math.nan)) for k in ("disagreement", "disagreement_p"))
+    return dict(zip(names, posterior["prior_pull"].values.tolist(), strict=True)), (apart[0], apart[1])
+
+
+def _untestable(diagnostics: xr.Dataset) -> list[str]:
+    degrees = float(diagnostics.attrs["degrees_of_freedom"])
+    if degrees >= TESTABLE:
+        return []
+    count = int(diagnostics["count"].sum())
+    return [f"model error cannot be tested with these data ({count} values leave {degrees:.2g} degrees of freedom)"]
+
+
+def _size(diagnostics: xr.Dataset) -> list[str]:
+    reduced = float(diagnostics.attrs["reduced_chi2"])
+    if math.isnan(reduced):
+        return []
+    degrees = float(diagnostics.attrs["degrees_of_freedom"])
+    told = [f"reduced chi-squared {reduced:.3g} with {degrees:.4g} degrees of freedom"]
+    pairs = zip(diagnostics["misfit"].values, diagnostics["whiteness_p"].values, strict=True)
+    correlated = [str(m) for m, p in pairs if p < LEVEL]
+    if correlated:
+        told.append(f"residuals of {', '.join(correlated[:3])} are correlated")
+    return told
+
+
+def _unidentified(posterior: xr.Dataset) -> list[str]:
+    if "verdict" not in posterior:
+        return []
+    names, words = posterior["parameter"].values, [str(v) for v in posterior["verdict"].values]
+    kinds = {
+        "not identifiable": "not identifiable",
+        "at its bound": "at a bound",
+        "ambiguous": "ambiguous",
+        "weakly identified": "weakly identified",
+        "determined by the prior": "determined by the prior alone",
+        "determined mostly by the prior": "determined mostly by the prior",
+    }
+    told = []
+    for start, phrase in kinds.items():
+        some = [str(n) for n, w in zip(names, words, strict=True) if w.startswith(start)]
+        if some:
+            rest = f" and {len(some) - 3} more" if len(some) > 3 else ""
+            told.append(f"{', '.join(some[:3])}{rest} {'is' if len(some) == 1 else 'are'} {phrase}")
+    return told

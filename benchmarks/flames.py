@@ -107,7 +107,7 @@ def section_same_grid(_: int, *, detailed: bool = False) -> None:
     hydrogen = [("h2o2.yaml", "H2", phi) for phi in (0.6, 1.0, 2.0)]
     methane = [("gri30.yaml", "CH4", phi) for phi in (0.8, 1.0, 1.2)]
     for mechanism, fuel, phi in methane if detailed else one_step + hydrogen:
-        solved = ours(load_mechanism(mechanism), fuel, phi, 120, scheme="upwind")
+        solved = ours(load_mechanism(mechanism), fuel, phi, 120, scheme="upwind").required(mechanism)
         held = solved.equations.anchor  # type: ignore[attr-defined]
         nodes = solved.equations.x.numpy()
         other = free_flame(mechanism, fuel, AIR, phi, 300.0, ATM, grid=nodes, anchor=(held.x, held.T))

@@ -213,7 +213,7 @@ def theirs(problem: Problem, setup: DeepXDESetup, seconds: float, seed: int, gri
     began = time.perf_counter()
     found = train_with_deepxde(problem.system, replace(setup, seed=seed), seconds=seconds)
     spent = time.perf_counter() - began
-    return found.predict(grid)["u"], spent, f"{int(found.history['iteration'][-1])} iterations"
+    return found.predict(grid)["u"], spent, f"{int(found.history['iteration'][-1])} iterations, {found.status.value}"
 
 
 def pina(problem: Problem, seconds: float, seed: int, grid: Grid) -> tuple[Floats, float, str] | None:

@@ -36,7 +36,7 @@ from retrodict.physics.radio.measurement_set import MeasurementSetWriter, ranges
 from retrodict.physics.radio.screens import smooth_random
 from retrodict.physics.radio.streaming import Streamed, stream_measurement_set
 from retrodict.physics.radio.visibilities import Grid
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.gain_blocks import GainBlocks
 from retrodict.solvers.radio.gain_newton import GainNewton, Prior
 from retrodict.solvers.radio.gain_normal import NormalEquations
@@ -158,7 +158,7 @@ def methods(skies: Path | None, seeds: int, names: str) -> None:
             seen = make(seed)
             for method in METHODS:
                 began = time.perf_counter()
-                result = iterate(solver_of(seen, method), seen.config.max_steps)
+                result = finished(solver_of(seen, method), seen.config.max_steps)
                 spent[method].append(time.perf_counter() - began)
                 image = result.data["image"].values
                 found[method].append(signal_to_noise(image, seen.sky))

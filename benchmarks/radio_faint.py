@@ -27,7 +27,7 @@ from retrodict.cases.radio_points import RadioPoints
 from retrodict.cases.radio_setup import Observation, observed, solver_of
 from retrodict.physics.radio.fits_image import write_image
 from retrodict.physics.radio.visibilities import Grid
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.gauge import signal_to_noise
 
 BRIGHT, FAINT, FLUX = 20, 10, 1e-4
@@ -60,7 +60,7 @@ def main() -> None:
         ):
             began = time.perf_counter()
             solver = replace(solver_of(seen, method), reweightings=rounds)
-            image = iterate(solver, seen.config.max_steps).data["image"].values
+            image = finished(solver, seen.config.max_steps).data["image"].values
             truth = seen.sky if method == "true gains" else seen.sky_behind_screen
             true = truth[tuple(faint.T)]
             found = int((image[tuple(faint.T)] > 0.5 * true).sum())

@@ -233,7 +233,7 @@ def image(folder: Path, wsclean: str | None, _dp3: str | None) -> None:
         seen = Observation(read_measurement_set(table), clean, old.grid, old.sky, None, None, config)
         found = iterate(solver_of(seen, "no calibration"), config.max_steps)
         seconds = time.perf_counter() - began
-    line = f"{signal_to_noise(found.data['image'].values, old.sky):6.2f} dB, {seconds:.1f} s, {found.status}"
+    line = f"{signal_to_noise(found.data['image'].values, old.sky):6.2f} dB, {seconds:.1f} s, {found.status.value}"
     print(f"  ours, unit gains, a tenth held out            {line}")
     if wsclean is None:
         print("  WSClean not given")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from retrodict.cases.signals import terminable
 from retrodict.physics.errors import CheckpointError, ConfigError, DataError, RetrodictError, reason
 
 __all__ = ["DAMAGED", "FAILED", "INTERRUPTED", "OK", "USAGE", "app", "main"]
@@ -36,14 +37,15 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except BrokenPipeError:  # whoever read our output has enough; click ends in silence
             raise
         except (RetrodictError, OSError, MemoryError, RecursionError) as error:
             _tell(f"error: {reason(error)}", error, "bold red")
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
-            _tell("stopped by a signal", error, "yellow")
+            _tell(str(error) or "stopped by a signal", error, "yellow")
             raise typer.Exit(INTERRUPTED) from error
 
 

@@ -7,8 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from retrodict.cases.members import Member, MemberTable, Row, carry_out
-from retrodict.cases.record import vacant
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, claimed, tabulated
 from retrodict.cases.registry import Entry, entries, load
 from retrodict.cases.report import write_index
 from retrodict.physics.errors import ConfigError, expected
@@ -22,7 +21,7 @@ def demo(*, out: Path | None = None, preset: str = "smoke") -> MemberTable:
     Parameters
     ----------
     out : Path, optional
-        New or empty folder.
+        New or empty folder, or that of a demo of the same cases that was stopped.
     preset : str, optional
         For every case.
 
@@ -36,13 +35,13 @@ def demo(*, out: Path | None = None, preset: str = "smoke") -> MemberTable:
     ConfigError
         If the folder is not empty or there is no case.
     """
-    folder = _fresh(out, "demo")
+    folder = _folder(out, "demo")
     members: list[Member] = []
     for entry in _usable():
         for verb in load(entry.target).verbs:
             name = f"{entry.name}-{verb}"
             members.append(Member(f"{entry.name} {verb}", verb, entry.name, folder / name, {"preset": preset}))
-    return _carry_out(folder, "Demo", f"Every case at its {preset} preset.", members)
+    return _carry_out(folder, "demo", f"Every case at its {preset} preset.", members)
 
 
 def validate_all(
@@ -65,10 +64,10 @@ def validate_all(
     ConfigError
         If the folder is not empty or there is no case.
     """
-    folder = _fresh(out, "validate-all")
+    folder = _folder(out, "validate-all")
     options = {"preset": preset, "seed": seed, "device": device}
     members = [Member(e.name, "validate", e.name, folder / e.name, options) for e in _usable()]
-    return _carry_out(folder, "Validation", f"Every check of every case at its {preset} preset.", members)
+    return _carry_out(folder, "validation", f"Every check of every case at its {preset} preset.", members)
 
 
 def _usable() -> list[Entry]:
@@ -78,21 +77,27 @@ def _usable() -> list[Entry]:
     return found
 
 
-def _fresh(out: Path | None, stem: str) -> Path:
-    folder = out or Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.exists() and not vacant(folder):
-        raise ConfigError(expected("--out", f"{folder}, which is not empty", "a new or an empty folder"))
-    return folder
+def _folder(out: Path | None, stem: str) -> Path:
+    return out or Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _carry_out(folder: Path, title: str, summary: str, members: Sequence[Member]) -> MemberTable:
-    from retrodict.solvers.callbacks import ProgressBar
+    def work() -> list[Row]:
+        from retrodict.solvers.callbacks import ProgressBar
 
-    rows: list[Row] = []
-    with ProgressBar(title.lower(), len(members), show=sys.stderr.isatty()) as bar:
-        for number, member in enumerate(members, 1):
-            rows.append(carry_out(member))
-            bar(number, {})
-    page = [{**vars(r), "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""} for r in rows]
-    index = write_index(folder / "index.html", title, summary, page)
-    return MemberTable(folder, index, tuple(rows))
+        rows: list[Row] = []
+        with ProgressBar(title, len(members), show=sys.stderr.isatty()) as bar:
+            for number, member in enumerate(members, 1):
+                rows.append(carry_out(member))
+                bar(number, {})
+        return rows
+
+    def write(rows: Sequence[Row]) -> MemberTable:
+        page = [
+            {**vars(r), "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""} for r in rows
+        ]
+        index = write_index(folder / "index.html", title.capitalize(), summary, page)
+        return MemberTable(folder, index, tuple(rows))
+
+    with claimed(folder, f"{title}.json", {m.folder.name: m.options for m in members}):
+        return tabulated(members, work, write)

@@ -162,6 +162,8 @@ def solve_into(
     ------
     CheckpointError
         If a resume finds only damaged checkpoints.
+    Interrupted
+        If a signal stopped the solve, once result and report are written.
     """
     from retrodict.cases.plots import draw, fit_figures
     from retrodict.cases.report import write_report
@@ -170,7 +172,7 @@ def solve_into(
     from retrodict.inverse.residuals import Assessable
     from retrodict.solvers.callbacks import ProgressBar
     from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import Interrupted, iterate
 
     store = CheckpointStore(folder.path / "checkpoints", every=config.checkpoint_every)
     notes = [*folder.warnings, *getattr(problem, "notes", ())]
@@ -180,7 +182,11 @@ def solve_into(
     with python_warnings.catch_warnings(), ProgressBar(f"fit {case.name}", config.max_steps) as bar:
         python_warnings.simplefilter("ignore", CheckpointWarning)  # told above
         watchers = (folder.log, bar)
-        result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
+        stopped: Interrupted | None = None
+        try:
+            result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
+        except Interrupted as signalled:  # what there is by then is written before the signal has its way
+            stopped, result = signalled, signalled.result
     folder.log.write("solved", status=result.status.value, steps=result.steps)
     about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
     result.save(folder.path, {k: folder.provenance[k] for k in about})
@@ -198,6 +204,8 @@ def solve_into(
     status = result.status.value if not result.status.ok else "ok" if verdict.usable else "invalid"
     folder.finish(status, result.status.message, assessment=verdict)
     write_report(folder, notes)
+    if stopped is not None:
+        raise stopped
     return replace(outcome, warnings=tuple(notes))
 
 

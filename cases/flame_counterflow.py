@@ -98,6 +98,11 @@ def _solved(config: Counterflow) -> tuple[FlameSolution, ...]:
     return tuple(found)
 
 
+def _burning(config: Counterflow) -> list[FlameSolution]:
+    """Return the flames, of which all must have been found."""
+    return [f.required(f"phi {phi:g}") for f, phi in zip(_solved(config), config.phi, strict=True)]
+
+
 def _cantera(config: Counterflow, phi: float) -> xr.Dataset:
     from retrodict.solvers.reference.cantera_flames import counterflow_premixed
 
@@ -172,13 +177,13 @@ def checks(config: Counterflow, _seeds: Seeds) -> Sequence[Check]:
     cantera = "Cantera, refined (3, 0.05, 0.05, 0.01)"
 
     def ours(name: str) -> Floats:
-        return np.asarray(_scalars(_solved(config))[name][1])
+        return np.asarray(_scalars(_burning(config))[name][1])
 
     def lost_mass() -> float:
-        return max(_lost_mass(f) for f in _solved(config))
+        return max(_lost_mass(f) for f in _burning(config))
 
     def share() -> float:
-        return max(float(np.abs(f.U[:, 3:].sum(1) - 1).max()) for f in _solved(config))
+        return max(float(np.abs(f.U[:, 3:].sum(1) - 1).max()) for f in _burning(config))
 
     found = [
         Check(
@@ -234,7 +239,7 @@ def _each(value: Floats, reference: Floats) -> float:
 
 
 def _at(config: Counterflow, name: str, wanted: Sequence[float]) -> Floats:
-    values = np.asarray(_scalars(_solved(config))[name][1])
+    values = np.asarray(_scalars(_burning(config))[name][1])
     return np.array([values[config.phi.index(phi)] for phi in wanted])
 
 
@@ -256,7 +261,7 @@ def _profile_checks(config: Counterflow, cantera: str) -> list[Check]:
     at = config.near(config.detail)
 
     def ours(name: str) -> Floats:
-        flame, x = _solved(config)[at], _cantera(config, config.phi[at])["x"].values
+        flame, x = _burning(config)[at], _cantera(config, config.phi[at])["x"].values
         return np.asarray(np.interp(x, flame.equations.x.numpy(), flame.observables()[name]))
 
     def theirs(name: str) -> Floats:

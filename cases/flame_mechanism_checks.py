@@ -35,10 +35,10 @@ def _distance(config: FlameMechanism, values: Tree, at: Tree) -> tuple[float, Tr
     """Return the squared distance of the truth in the posterior's covariance, and the estimate."""
     from retrodict.inverse.estimators import solver_for
     from retrodict.inverse.posterior import posterior
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     problem = posed(config, values, at)
-    result = iterate(solver_for(problem, tolerance=1e-5), config.max_steps)
+    result = finished(solver_for(problem, tolerance=1e-5), config.max_steps)
     found = problem.space.from_dataset(result.data)
     post = posterior(problem, found)
     error = post["estimate"].values - post["truth"].values

@@ -194,7 +194,8 @@ def counterflow_fit_figure(outcome: FitOutcome) -> Figure:
         ax.legend(fontsize=7)
     axes[0].set_ylabel("over the largest value")
     axes[1].set_ylabel("T (K)")
-    rows: dict[str, Any] = {"network": found, "Gauss-Newton from there": after}
+    settled = "" if after["solved"] else ", which did not settle"
+    rows: dict[str, Any] = {"network": found, f"Gauss-Newton from there{settled}": after}
     lines = [
         f"{who}: E_a {float(row['E_a']) / seen.E_a - 1:+.2%}, Lambda {float(row['Lambda']) / seen.Lambda - 1:+.2%}"
         for who, row in rows.items()

@@ -79,8 +79,14 @@ def same_domain(system: FreeFlameSystem, points: int = 801, *, imposed: bool = T
     Returns
     -------
     FlameSolution
+
+    Raises
+    ------
+    SolverError
+        If it did not converge.
     """
-    wide = FreeFlame(system.mechanism, system.Y_in, system.T_in, system.p, points=200).solve()
+    flame = FreeFlame(system.mechanism, system.Y_in, system.T_in, system.p, points=200)
+    wide = flame.solve().required("same_domain, wide")
     x, (at, T_fix) = wide.equations.x.numpy(), system.anchor
     nodes = np.linspace(0, system.length, points)
     rising = int(np.argmax(wide.U[:, 0])) + 1
@@ -92,7 +98,8 @@ def same_domain(system: FreeFlameSystem, points: int = 801, *, imposed: bool = T
         hot = (system.T_b, *map(float, system.Y_b))
         equations = ImposedEnds(system.mechanism, grid, "central", anchor, hot)
     ended = solve_steady(FlameSystem(equations, wide.params), U, wide.z)
-    return FlameSolution(equations, wide.params, ended.U, ended.z, ended.status, ended.reason)
+    found = FlameSolution(equations, wide.params, ended.U, ended.z, ended.status, ended.reason)
+    return found.required("same_domain")
 
 
 def trained_for(trainer: FlameTrainer, seconds: float) -> Trained:

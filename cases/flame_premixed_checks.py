@@ -20,6 +20,7 @@ from retrodict.cases.flame_premixed_setup import (
     speed,
 )
 from retrodict.cases.flame_setup import BUNDLED, mixtures
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     from retrodict.physics.seeds import Seeds
@@ -46,9 +47,11 @@ def _network(config: Premixed, seeds: Seeds) -> Check:
     """Check the burning velocity of a network against finite volumes with the same ends imposed."""
 
     def trained() -> float:
-        from retrodict.solvers.iterate import iterate
+        from retrodict.solvers.iterate import finished
 
-        return float(iterate(premixed_trainer(config, seeds, None), config.max_steps).data["s_L"])
+        # the plan of a training is a budget: finite volumes judge what it left
+        trainer = premixed_trainer(config, seeds, None)
+        return float(finished(trainer, config.max_steps, Status.MAX_STEPS).data["s_L"])
 
     def solved() -> float:
         from retrodict.cases.flame_networks import same_domain
@@ -63,9 +66,10 @@ def _network(config: Premixed, seeds: Seeds) -> Check:
 def _flame(
     config: Premixed, number: int, points: int | None = None, scheme: str | None = None, p: float | None = None
 ) -> FlameSolution:
-    """Return a solved flame of the settings; each is solved once."""
+    """Return a flame of the settings, which must have converged; each is solved once."""
     Y = mixtures(config, config.T_in)[number]
-    return solve(config, Y, points=points, scheme=scheme, p=p)  # type: ignore[arg-type]
+    flame = solve(config, Y, points=points, scheme=scheme, p=p)  # type: ignore[arg-type]
+    return flame.required(f"{config.mechanism}, phi {config.phi[number]:g}")
 
 
 def _cantera_limit(config: Premixed) -> float:
@@ -185,7 +189,7 @@ def _integrals(config: Premixed) -> list[Check]:
         from retrodict.solvers.flames.error import on_halved
 
         flame = _flame(config, at, None, "central")
-        return flame, on_halved(flame)
+        return flame, on_halved(flame).required("halved nodes")
 
     def order() -> float:
         coarse, fine = (enthalpy_drift(f) for f in pair())

@@ -13,6 +13,7 @@ from retrodict.cases.checks import Analytic, Check, Published, SolverRun, max_ab
 from retrodict.cases.flame_simplified_setup import TABLE, FlameSimplified, mixture_of, plan_of
 
 if TYPE_CHECKING:
+    from retrodict.physics.flames.simplified import SimplifiedMixture
     from retrodict.physics.seeds import Seeds
     from retrodict.solvers.flames.simplified_trained import NetworkFlame
 
@@ -32,25 +33,31 @@ def _phase_plane(count: int) -> Floats:
 @cache
 def _newton(count: int) -> Floats:
     from retrodict.physics.flames.simplified import imposed_slope
+
+    return np.array([_speed(imposed_slope(*row[:3])) for row in TABLE[:count]])
+
+
+def _speed(mixture: SimplifiedMixture) -> float:
+    """Return the burning velocity by Newton's method, which must have converged."""
     from retrodict.solvers.flames.simplified import solve_simplified
 
-    return np.array([solve_simplified(imposed_slope(*row[:3])).speed for row in TABLE[:count]])
+    found = solve_simplified(mixture)
+    found.status.require("solve_simplified")
+    return found.speed
 
 
 def _pressure() -> float:
     from retrodict.physics.flames.simplified import free_flame
-    from retrodict.solvers.flames.simplified import solve_simplified
 
-    high, low = (solve_simplified(free_flame(0.4, p)).speed for p in (1.2, 1.0))
+    high, low = (_speed(free_flame(0.4, p)) for p in (1.2, 1.0))
     return high / low
 
 
 def _loss_of_heat() -> float:
     """Return the share of the free flame's burning velocity that the imposed slope takes."""
     from retrodict.physics.flames.simplified import free_flame, imposed_slope
-    from retrodict.solvers.flames.simplified import solve_simplified
 
-    with_slope, free = (solve_simplified(m).speed for m in (imposed_slope(0.4), free_flame(0.4)))
+    with_slope, free = (_speed(m) for m in (imposed_slope(0.4), free_flame(0.4)))
     return 1 - with_slope / free
 
 

@@ -92,6 +92,7 @@ def fit_figure(outcome: FitOutcome) -> Figure:
         (found, COLOURS[0], "-", "fitted"),
     ):
         flame = solve_simplified(mixture)
+        flame.status.require(label)
         ax.plot(1e3 * flame.x, flame.T, style, color=colour, label=f"{label}, $s_L$ = {flame.speed:.3f} m/s")
     std = seen.observation.noise["T"].std
     place = 1e3 * np.asarray(seen.model.x)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.config import CaseConfig, setting
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     from retrodict.physics.flames.simplified import SimplifiedMixture
@@ -226,7 +227,7 @@ def _paper(config: FlameSimplified, x: Floats) -> Found:
 
     from retrodict.physics.system import key
     from retrodict.solvers.flames.simplified_paper import RangedSystem, paper_search
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     began = time.perf_counter()
     search = paper_search(
@@ -239,7 +240,7 @@ def _paper(config: FlameSimplified, x: Floats) -> Found:
         depth=config.depth,
         seed=config.seed,
     )
-    result = iterate(search, config.steps)
+    result = finished(search, config.steps, Status.MAX_STEPS, Status.STALLED)
     seconds = time.perf_counter() - began
     system, trial = search.loss.trial.system, search.loss.trial
     assert isinstance(system, RangedSystem)

@@ -22,10 +22,10 @@ __all__ = ["checks"]
 def _post(settings: str) -> Any:
     """Return the posterior of the bundled points."""
     from retrodict.inverse.flames.inference import flame_posterior
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     problem = bundled_problem(settings)[1]
-    result = iterate(solver_of(FlameSpeeds.model_validate_json(settings), problem), 100)
+    result = finished(solver_of(FlameSpeeds.model_validate_json(settings), problem), 100)
     return flame_posterior(problem, problem.space.from_dataset(result.data))
 
 
@@ -62,7 +62,7 @@ def _wider(settings: str) -> float:
 
     seen, problem = bundled_problem(settings)
     name, flame = next(iter(seen.flames.items()))
-    wide = replace(flame, width=2 * flame.width).solve().observables()["s_L"]
+    wide = replace(flame, width=2 * flame.width).solve().required("wider domain").observables()["s_L"]
     return float(wide / model_of(problem)[0].apply(problem.start)[f"{name}/s_L"] - 1)
 
 

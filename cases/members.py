@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 import multiprocessing
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from retrodict.cases.case import Case
-from retrodict.cases.record import RunFolder, read_provenance
+from retrodict.cases.lock import locked
+from retrodict.cases.record import RunFolder, read_provenance, vacant
 from retrodict.cases.registry import find
-from retrodict.physics.errors import RetrodictError, reason
+from retrodict.cases.signals import terminable
+from retrodict.physics.errors import ConfigError, RetrodictError, expected, reason
+from retrodict.solvers.files import read_json, remove_parts, write_json
 
-__all__ = ["Member", "MemberTable", "Row", "carry_out", "carry_out_apart", "lost"]
+__all__ = ["Member", "MemberTable", "Row", "carry_out", "carry_out_apart", "claimed", "lost", "tabulated"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,73 @@ def carry_out(member: Member) -> Row:
     return _row(member)
 
 
+@contextmanager
+def claimed(folder: Path, name: str, plan: Mapping[str, Any]) -> Iterator[None]:
+    """Make the folder of several runs, or accept one begun with the same plan; hold it for the time of the work.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    name : str
+        Of the file that holds the plan.
+    plan : Mapping
+        What identifies the work.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds something else, or another process works in it.
+    """
+    plain = json.loads(json.dumps(plan, default=str))
+    _require_own(folder, name, plain)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, Path(name).stem):
+        _require_own(folder, name, plain)  # another may have come first
+        remove_parts(folder)
+        write_json(folder / name, plain)
+        yield
+
+
+def _require_own(folder: Path, name: str, plan: Any) -> None:
+    stored = folder / name
+    verb = stored.stem
+    if stored.exists():
+        if read_json(stored) != plan:
+            wanted = f"the folder of this {verb}"
+            raise ConfigError(expected("--out", f"{folder}, the folder of another {verb}", wanted))
+    elif folder.exists() and not vacant(folder):
+        raise ConfigError(expected("--out", f"{folder}, which is not empty", f"a new folder or that of this {verb}"))
+
+
+def tabulated(
+    members: Sequence[Member], work: Callable[[], Sequence[Row]], write: Callable[[Sequence[Row]], MemberTable]
+) -> MemberTable:
+    """Carry out members and write their table; after a signal that of all that were begun, before it has its way.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The runs.
+    work : callable
+        Makes them.
+    write : callable
+        Writes the table of their rows.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal stopped the work; the same call goes on with it.
+    """
+    try:
+        return write(work())
+    except KeyboardInterrupt as error:
+        table = write([_row(m) for m in members if (m.folder / "provenance.json").exists()])
+        error.add_note(f"{len(table.rows)} of {len(members)} runs begun, see {table.index}")
+        error.add_note(f"go on with the whole by the same command and --out {table.folder}")
+        raise
+
+
 def carry_out_apart(members: Sequence[Member], count: int) -> list[Row]:
     """Make runs in processes of their own, several at a time; one that is killed costs the member it was at, no other.
 
@@ -210,11 +282,17 @@ def _serve(pipe: Connection) -> None:
     """Make the runs that come through a pipe, until it is closed or says so."""
     import cloudpickle
 
+    # Ctrl-C reaches the processes of a terminal too: the one that started us alone heeds it, and ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while raw := pipe.recv_bytes():
-            pipe.send_bytes(cloudpickle.dumps(carry_out(cloudpickle.loads(raw))))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return  # whoever would read the rows has gone, or the signal went to all of us and is told there
+            with terminable():
+                row = carry_out(cloudpickle.loads(raw))
+            pipe.send_bytes(cloudpickle.dumps(row))
+    except (EOFError, BrokenPipeError):
+        return  # whoever would read the rows has gone
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGTERM) from None  # the folder tells how the run ended
 
 
 def _end_of(code: int | None) -> str:

@@ -104,10 +104,11 @@ def problem(config: Steering, seeds: Seeds, data: Path | None) -> InverseProblem
 @cache
 def _study(config: Steering) -> dict[str, Any]:
     """Fit many logs: estimates, and which intervals hold the truth, by block bootstrap and by Laplace."""
-    from retrodict.inverse.estimators import estimate
+    from retrodict.inverse.estimators import solver_for
     from retrodict.inverse.motion.steering_log import SteeringLog, block_bootstrap, steering_problem
     from retrodict.inverse.posterior import posterior
     from retrodict.physics.seeds import Seeds
+    from retrodict.solvers.iterate import finished
 
     truth = np.array([float(v) for v in _truth(config).values()])
     rows, boot, laplace, undelayed = [], [], [], []
@@ -115,14 +116,14 @@ def _study(config: Steering) -> dict[str, Any]:
         seeds = Seeds(config.seed + 1000 + i)
         log = SteeringLog.of(_drive(config, seeds.stream("data")))
         one = steering_problem(log, config.yaw_rate_noise, config.steering_noise)
-        at = one.space.from_dataset(estimate(one).data)
+        at = one.space.from_dataset(finished(solver_for(one), 200).data)
         rows.append(one.space.pack(at))
         low, high = block_bootstrap(one, at, seeds.stream("bootstrap"))["interval"].T
         boot.append((low < truth) & (truth < high))
         interval = posterior(one, at)["interval_95"].values
         laplace.append((interval[:, 0] < truth) & (truth < interval[:, 1]))
         if i < 20:
-            undelayed.append(float(estimate(one.fix({"delay": np.array(0.0)})).data["wheelbase"]))
+            undelayed.append(float(finished(solver_for(one.fix({"delay": np.array(0.0)})), 200).data["wheelbase"]))
     return {
         "estimates": np.array(rows),
         "boot": np.array(boot),

@@ -139,11 +139,11 @@ def _recovery(config: Tracks) -> dict[str, Any]:
     from retrodict.inverse.estimators import LBFGS
     from retrodict.inverse.motion.tracking import law_problem
     from retrodict.inverse.posterior import posterior
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     tracks, truth = _synthetic(config)
     fit = law_problem(tracks, first_guess(), truth)
-    found = iterate(LBFGS(fit, tolerance=1e-5), 60)
+    found = finished(LBFGS(fit, tolerance=1e-5), 60)
     post = posterior(fit, fit.space.from_dataset(found.data))
     return {"pulls": ((post["estimate"] - post["truth"]) / post["std"]).values}
 
@@ -152,10 +152,11 @@ def _inputs(config: Tracks) -> tuple[Any, Any]:
     """Recover the positions of one track by Gauss-Newton over all inputs, and by the smoother, from the same data."""
     import torch
 
-    from retrodict.inverse.estimators import estimate
+    from retrodict.inverse.estimators import solver_for
     from retrodict.inverse.motion.filtering import smooth
     from retrodict.inverse.motion.input_recovery import input_problem
     from retrodict.inverse.motion.tracking import MotionLaw, filter_tracks
+    from retrodict.solvers.iterate import finished
 
     tracks, truth = _synthetic(config)
     one = tracks.select([0])
@@ -166,7 +167,7 @@ def _inputs(config: Tracks) -> tuple[Any, Any]:
     noise = {"position_noise": float(law.position_noise), "heading_noise": float(law.heading_noise)}
     std, tau = (tuple(float(v) for v in pair) for pair in (law.std, law.time_constant))
     fit = input_problem(m[:, :2], m[:, 2], one.time_step, std=std, time_constant=tau, **noise)  # type: ignore[arg-type]
-    at = fit.space.from_dataset(estimate(fit).data)
+    at = fit.space.from_dataset(finished(solver_for(fit), 200).data)
     return states.numpy(), (at, fit.terms[0].fn.model.apply(at)["position"])  # type: ignore[union-attr]
 
 

@@ -25,6 +25,7 @@ from retrodict.cases.pde_training import (
     trained,
     training_figures,
 )
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,13 +124,14 @@ def simulate(config: Burgers, seeds: Seeds) -> xr.Dataset:
     """Return the field on labels, its certified bound, the paths of labels, and the published form beside it."""
     from retrodict.solvers.pinn.certificate import certify
 
-    pieces, result = trained(_trainer(config, seeds.root))
+    pieces, result = trained(_trainer(config, seeds.root), Status.INVALID)
     grid = _grid(config)
-    fields = {"Lagrangian, exact Jacobian": _field(pieces, grid)}
+    fields, beside = {"Lagrangian, exact Jacobian": _field(pieces, grid)}, {}
     if config.published and config.duration <= 1:
-        fields["published form"] = _field(trained(_trainer(config, seeds.root, published=True))[0], grid)
+        others, ended = trained(_trainer(config, seeds.root, published=True), Status.INVALID)
+        fields["published form"], beside["published form"] = _field(others, grid), ended.status
     bound = certify(pieces, training=(2 * result.best["loss"]) ** 0.5)
-    data = field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result)
+    data = field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result, beside=beside)
     return data.assign(_paths(config, pieces, data["t"].values))
 
 

@@ -26,6 +26,7 @@ from retrodict.cases.pde_training import (
     trained,
     training_figures,
 )
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,31 +131,34 @@ def _by_features(config: Convection, grid: Mapping[str, Floats]) -> Floats:
     return solve_linear(_system(config))(flat)["u"].double().cpu().numpy().reshape(grid["t"].shape)
 
 
-def _peers(config: Convection, grid: Mapping[str, Floats]) -> dict[str, Floats]:
+def _peers(config: Convection, grid: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Status]]:
+    """Return fields by other programs, and how their trainings ended."""
     from retrodict.solvers.deepxde.problem import DeepXDESetup
     from retrodict.solvers.deepxde.training import train_with_deepxde
 
-    flat, out = {k: v.ravel() for k, v in grid.items()}, {}
+    flat, fields, ends = {k: v.ravel() for k, v in grid.items()}, {}, {}
     for name, optimizer in _PEERS:
         setup = DeepXDESetup(optimizer=optimizer, precision="float64", seed=config.seed)
         found = train_with_deepxde(_system(config), setup, seconds=config.peer_seconds)
-        out[name] = found.predict(flat)["u"].reshape(grid["t"].shape)
-    return out
+        fields[name], ends[name] = found.predict(flat)["u"].reshape(grid["t"].shape), found.status
+    return fields, ends
 
 
 def simulate(config: Convection, seeds: Seeds) -> xr.Dataset:
     """Return the trained field, its error and its certified bound, beside random features and DeepXDE."""
     from retrodict.solvers.pinn.certificate import certify
 
-    pieces, result = trained(_trainer(config, seeds.root))
+    pieces, result = trained(_trainer(config, seeds.root), Status.INVALID)
     grid = _grid(config)
     fields = {"network": _field(pieces, grid)}
+    beside: dict[str, Status] = {}
     if config.features:
         fields["random features"] = _by_features(config, grid)
     if config.peer_seconds:
-        fields |= _peers(config, grid)
+        others, beside = _peers(config, grid)
+        fields |= others
     bound = certify(pieces, training=(2 * result.best["loss"]) ** 0.5)
-    data = field_dataset(grid, _exact(config, grid), fields, certificate=bound, result=result)
+    data = field_dataset(grid, _exact(config, grid), fields, certificate=bound, result=result, beside=beside)
     return data.merge(_race(config, seeds.root))
 
 

@@ -25,6 +25,7 @@ from retrodict.cases.pde_training import (
     trained,
     training_figures,
 )
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -188,14 +189,17 @@ def _certified(config: Reaction, pieces: Sequence[Piece], loss: float | None = N
 
 def simulate(config: Reaction, seeds: Seeds) -> xr.Dataset:
     """Return the trained field, its error and its certified bound; and what a kink left in the data would do."""
-    pieces, result = trained(_trainer(config, seeds.root))
+
+    pieces, result = trained(_trainer(config, seeds.root), Status.INVALID)
     grid = _grid(config)
-    fields = {"network": _field(pieces, grid)}
+    fields, beside = {"network": _field(pieces, grid)}, {}
     if config.kinked and _lift(config) is not None:
         left = config.model_copy(update={"lift": False})
-        fields["kink or corners left in the data"] = _field(trained(_trainer(left, seeds.root))[0], grid)
+        name = "kink or corners left in the data"
+        others, ended = trained(_trainer(left, seeds.root), Status.INVALID)
+        fields[name], beside[name] = _field(others, grid), ended.status
     bound = _certified(config, pieces, result.best["loss"])
-    return field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result)
+    return field_dataset(grid, _reference(config, grid), fields, certificate=bound, result=result, beside=beside)
 
 
 def problem(config: Reaction, seeds: Seeds, data: Path | None) -> Trainer:

@@ -15,7 +15,8 @@ from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, excess, max_abs
 from retrodict.cases.config import setting
 from retrodict.cases.pde_plane import Pair, blob_figure, error_figure, label_figure, plane_dataset, square
-from retrodict.cases.pde_training import NetworkSettings, relative_error, trained
+from retrodict.cases.pde_training import NetworkSettings, ending, relative_error, trained
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -144,7 +145,7 @@ def simulate(config: Rotation, seeds: Seeds) -> xr.Dataset:
     from retrodict.solvers.pinn.certificate import certify
 
     pairs: dict[str, Pair] = {}
-    solved = {flow: trained(_trainer(config, seeds.root, flow)) for flow in _FLOWS}
+    solved = {flow: trained(_trainer(config, seeds.root, flow), Status.INVALID) for flow in _FLOWS}
     for flow in _FLOWS:
         pieces, grid = solved[flow][0], _grid(config, flow)
         pairs[flow] = Pair(grid, _reference(config, flow, grid), _field(pieces, grid))
@@ -153,7 +154,12 @@ def simulate(config: Rotation, seeds: Seeds) -> xr.Dataset:
     if config.certificate:
         bounds = {flow: certify(solved[flow][0], rounds=1) for flow in _FLOWS}
     data = plane_dataset(pairs, bounds=bounds, labels=_labels(config, on_labels, pairs["cells"].grid["t"][:, 0, 0]))
-    return data.assign_attrs({f"seconds_{k}": r.timing["seconds"] for k, (_, r) in solved.items()})
+    ends = {flow: result for flow, (_, result) in solved.items()}
+    alarms = [line for flow, r in ends.items() for line in ending(r.status, flow, r)]
+    # the status of the whole is that of its worst part
+    worst = max((r.status for r in ends.values()), key=[Status.CONVERGED, Status.MAX_STEPS, Status.INVALID].index)
+    told = {"status": worst.value, **({"alarms": "\n".join(alarms)} if alarms else {})}
+    return data.assign_attrs({f"seconds_{k}": r.timing["seconds"] for k, r in ends.items()}, **told)
 
 
 def problem(config: Rotation, seeds: Seeds, data: Path | None) -> Trainer:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.config import CaseConfig, setting
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +24,7 @@ __all__ = [
     "Method",
     "NetworkSettings",
     "bound_figure",
+    "ending",
     "field_dataset",
     "field_figure",
     "loss_figure",
@@ -55,25 +57,32 @@ class NetworkSettings(CaseConfig):
     t_count: int = setting(100, "", "grid points in time", ge=2)
 
 
-def trained(trainer: Trainer) -> tuple[tuple[Piece, ...], Result]:
+def trained(trainer: Trainer, *also: Status) -> tuple[tuple[Piece, ...], Result]:
     """Run a plan to its end, with a progress bar on a terminal.
 
     Parameters
     ----------
     trainer : Trainer
-        The plan.
+        The plan; its steps are a budget.
+    *also : Status
+        Ends for which the caller vouches beside those of a budget: ``Status.INVALID`` where the dataset tells of it.
 
     Returns
     -------
     tuple
         The pieces of the solution, and the result with its history.
+
+    Raises
+    ------
+    SolverError
+        If training ended in another way.
     """
     from retrodict.solvers.callbacks import ProgressBar
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     total = sum(stage.steps for leg in trainer.legs for stage in leg.stages)
     with ProgressBar("train", total) as bar:
-        result = iterate(trainer, total, callbacks=(bar,))
+        result = finished(trainer, total, Status.MAX_STEPS, *also, callbacks=(bar,))
     return trainer.pieces_of(result.data), result
 
 
@@ -121,6 +130,7 @@ def field_dataset(
     *,
     certificate: xr.Dataset | None = None,
     result: Result | None = None,
+    beside: Mapping[str, Status] | None = None,
 ) -> xr.Dataset:
     """Return fields of several methods beside the reference.
 
@@ -136,6 +146,8 @@ def field_dataset(
         Of the first method.
     result : Result, optional
         Of its training.
+    beside : Mapping of str to Status, optional
+        How the trainings of other methods ended.
 
     Returns
     -------
@@ -175,7 +187,7 @@ def field_dataset(
             "validation_residual": result.best["validation"],
             "seconds": result.timing["seconds"],
         }
-    if alarms := _alarms(certificate, result):
+    if alarms := _alarms(certificate, result, beside or {}):
         attributes["alarms"] = alarms
     return xr.Dataset(
         data,
@@ -184,13 +196,35 @@ def field_dataset(
     )
 
 
-def _alarms(certificate: xr.Dataset | None, result: Result | None) -> str:
+def ending(status: Status, method: str = "", result: Result | None = None) -> list[str]:
+    """Return a line on a training that did not converge, for the attribute ``alarms`` of a dataset.
+
+    Parameters
+    ----------
+    status : Status
+        How it ended.
+    method : str, optional
+        What was trained, where there are several.
+    result : Result, optional
+        Of a network whose residual was validated.
+
+    Examples
+    --------
+    >>> ending(Status.CONVERGED), ending(Status.FAILED, "peer")
+    ([], ['peer: training ended failed: The method gave up; see the log.'])
+    """
+    if status.ok:
+        return []
+    told = f"training ended {status.value}: {status.message}"
+    residual = "" if result is None else f" Validation residual {result.best['validation']:.2g}."
+    return [f"{method}: {told}{residual}" if method else f"{told}{residual}"]
+
+
+def _alarms(certificate: xr.Dataset | None, result: Result | None, beside: Mapping[str, Status]) -> str:
     """Return what a reader must know before believing the field, a line each."""
-    lines = []
-    if result is not None and not result.status.ok:
-        residual = result.best["validation"]
-        told = f"training ended {result.status.value}: {result.status.message}"
-        lines.append(f"{told} Validation residual {residual:.2g}.")
+    lines = [] if result is None else ending(result.status, result=result)
+    for method, status in beside.items():
+        lines += ending(status, method)
     if certificate is not None and certificate.attrs["verdict"] != "valid":
         bound = certificate.attrs["relative_bound"]
         lines.append(f"the certified bound on the error is {bound:.2g} of the field: it certifies nothing here")

@@ -50,6 +50,8 @@ def simulate(config: RadioEHT, seeds: Seeds) -> xr.Dataset:
             "closure_phase_chi2": found.chi2[0],
             "closure_amplitude_chi2": found.chi2[1],
             "frequency": float(np.mean(found.imager.vis.frequency)),
+            "status": found.status.value,
+            **({} if found.status.ok else {"alarms": f"the image ended {found.status.value}: {found.status.message}"}),
         },
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.config import HostConfig, setting
+from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
     from retrodict.inverse.radio.closure_imaging import ClosureImager
@@ -59,11 +60,14 @@ class Imaged:
         Flux of the pixels [Jy].
     chi2 : tuple of float
         Reduced chi-squared of closure phases and of closure amplitudes.
+    status : Status
+        How it ended; rounds are a budget.
     """
 
     imager: ClosureImager
     image: Floats
     chi2: tuple[float, float]
+    status: Status
 
 
 def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
@@ -142,8 +146,9 @@ def imaged(settings: str, seed: int | None) -> Imaged:
 
     config = RadioEHT.model_validate_json(settings)
     found = imager(config, observed(config) if seed is None else simulated(config, Seeds(seed)))
-    image = finished(found, config.rounds).data["image"].values
-    return Imaged(found, image, found.reduced_chi_squared(image))
+    ended = finished(found, config.rounds, Status.MAX_STEPS)
+    image = ended.data["image"].values
+    return Imaged(found, image, found.reduced_chi_squared(image), ended.status)
 
 
 def ring(image: Floats, grid: Grid) -> Ring:

@@ -129,10 +129,10 @@ class Measured:
         return _judged(models, tree["image"], [m.imager(tree["gains"]).apply(tree["image"]) for m in models])
 
     def residuals(self, solution: xr.Dataset) -> list[Residuals]:
-        """Return what image and gains leave of the slots held out, in the noise that differences in time show.
+        """Return what image and gains leave of the slots held out, in units of their noise.
 
-        Weights of files are often relative, so that the noise is measured; it then includes what sky and gains change
-        from one slot to the next.
+        The noise is that of the weights, or what differences in time show where that is less: sky and gains change from
+        one slot to the next too, so that differences bound the noise from above.
         """
         from retrodict.inverse.radio.residuals import visibility_residuals
         from retrodict.physics.radio.noise import noise_from_differences
@@ -140,7 +140,7 @@ class Measured:
         model = self.model(self.judged, self.config.support)
         tree = model.domain.from_dataset(solution)
         predicted = model.imager(tree["gains"]).apply(tree["image"])
-        noise = noise_from_differences(self.vis)
+        noise = min(noise_from_differences(self.vis), 1.0)
         return [visibility_residuals("visibilities held out", model.vis, predicted, noise)]
 
     @cached_property

@@ -292,7 +292,9 @@ def recorded(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        folder.fail(error, "interrupted", "stopped by a signal")
+        if folder.status != "interrupted":  # as a fit has recorded it, which writes more
+            folder.fail(error, "interrupted", str(error) or "stopped by a signal")
+        error.add_note(f"go on with: retrodict resume {folder.path}")
         raise
     except RetrodictError as error:
         folder.fail(error, "failed", reason(error))

@@ -61,7 +61,7 @@ def outcome(
     out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome, *, strict: bool = False
 ) -> int:
     """Print what a verb left, whether a fit holds first; return the exit code, which a misfit decides if ``strict``."""
-    from retrodict.cases.cli import FAILED, INTERRUPTED, OK
+    from retrodict.cases.cli import FAILED, OK
 
     held = getattr(done, "assessment", None)
     if held is not None:
@@ -77,9 +77,6 @@ def outcome(
         text = f"{result.status.value} after {result.steps} steps: {result.status.message}"
         (out if result.status.ok else err).print(text, style=style, markup=False, highlight=False)
     out.print(f"folder: {done.folder}", markup=False, highlight=False, soft_wrap=True)
-    if result is not None and result.status.value == "interrupted":
-        err.print(f"go on with: retrodict resume {done.folder}", markup=False, highlight=False, soft_wrap=True)
-        return INTERRUPTED
     contradicted = strict and held is not None and held.word == "misfit"
     return OK if done.ok and not contradicted else FAILED
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import config_hash, parse_assignments, read_settings
 from retrodict.cases.fit import set_up
-from retrodict.cases.lock import locked
-from retrodict.cases.members import Member, MemberTable, Row, carry_out, carry_out_apart, lost
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, carry_out_apart, claimed, lost, tabulated
 from retrodict.cases.prepare import prepare
-from retrodict.cases.record import fingerprint, vacant
+from retrodict.cases.record import fingerprint
 from retrodict.cases.toml import setting_text
 from retrodict.physics.errors import ConfigError, expected, reason
-from retrodict.solvers.files import read_json, remove_parts, write_json, write_text
+from retrodict.solvers.files import write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,13 +126,9 @@ def sweep(
     if data is not None:
         set_up(found, configs[0], data)  # refused before any work, and before the folder is made
         plan["data"] = fingerprint(data)  # other data make another sweep
-    _require_own(pending, plan)
-    pending.mkdir(parents=True, exist_ok=True)
-    with locked(pending, "sweep"):
-        _require_own(pending, plan)  # another sweep may have come first
-        remove_parts(pending)
-        write_json(pending / "sweep.json", _plain(plan))
-        return _summarise(pending, found, grid, _execute(members, workers, scheduler))
+    work, write = partial(_execute, members, workers, scheduler), partial(_summarise, pending, found, grid)
+    with claimed(pending, "sweep.json", plan):
+        return tabulated(members, work, write)
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,20 +143,6 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             nested = isinstance(value, Mapping)
             table[leaf] = _merged(table.get(leaf, {}), value) if nested else value
     return total
-
-
-def _plain(plan: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(plan, default=str))
-
-
-def _require_own(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds anything but this sweep."""
-    stored = folder / "sweep.json"
-    if stored.exists():
-        if read_json(stored) != _plain(plan):
-            raise ConfigError(expected("--out", f"{folder}, the folder of another sweep", "the folder of this sweep"))
-    elif folder.exists() and not vacant(folder):
-        raise ConfigError(expected("--out", f"{folder}, which is not empty", "a new folder or that of this sweep"))
 
 
 def _execute(members: Sequence[Member], workers: int | None, scheduler: str | None) -> list[Row]:

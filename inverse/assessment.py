@@ -200,6 +200,8 @@ def assess(
     if posterior is not None:
         grave["weak"] += _unidentified(posterior)
         grave["holds"] += [str(posterior.attrs["widened"])] if posterior.attrs.get("widened") else []
+    if grave["misfit"] and grave["misfit"][0].startswith("reduced chi-squared"):
+        grave["holds"] = [r for r in grave["holds"] if not r.startswith("reduced chi-squared")]
     word = next(w for w in _WORDS if grave[w] or w == "holds")
     return Assessment(word, tuple(r for w in _WORDS[_WORDS.index(word) :] for r in grave[w]))
 

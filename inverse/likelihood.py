@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from torch import Tensor
 
-from retrodict.inverse.estimators import estimate
+from retrodict.inverse.estimators import solver_for
 from retrodict.inverse.problem import InverseProblem
 from retrodict.physics.autograd import to_numpy, to_tensors
 from retrodict.physics.errors import SolverError, SpaceError, expected
 from retrodict.physics.spaces import Array, Space, Tree
+from retrodict.solvers.iterate import finished
 
 __all__ = ["LogLikelihood", "normal_deviates", "profile_interval"]
 
@@ -135,7 +136,8 @@ def profile_interval(
     SpaceError
         If the unknown is not a scalar of the problem, or the level not in (0, 1).
     SolverError
-        If ``at`` is not a minimum: a better value is found on the way.
+        If ``at`` is not a minimum: a better value is found on the way. If an inner estimate does not converge: a
+        profile that lies too high would narrow the interval.
 
     Examples
     --------
@@ -164,7 +166,7 @@ def profile_interval(
             return at_value - best - bar
         held = problem.fix({name: np.asarray(value)})
         inner = InverseProblem(held.space, held.terms, warm, name=held.name)
-        result = estimate(inner, max_steps=max_steps)
+        result = finished(solver_for(inner), max_steps)
         warm = inner.space.from_dataset(result.data)
         found = inner.value(warm) - best
         if found < -0.01:

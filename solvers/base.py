@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Array
 
 if TYPE_CHECKING:
@@ -40,6 +41,33 @@ class Status(Enum):
     def ok(self) -> bool:
         """Whether the solution may be used as it is."""
         return self is Status.CONVERGED
+
+    def require(self, where: str, *also: Status) -> None:
+        """Refuse an end for which nobody vouches.
+
+        Parameters
+        ----------
+        where : str
+            What was solved.
+        *also : Status
+            Ends that will do, beside convergence.
+
+        Raises
+        ------
+        SolverError
+            If it is another one.
+
+        Examples
+        --------
+        >>> Status.MAX_STEPS.require("training", Status.MAX_STEPS)
+        >>> Status.DIVERGED.require("training", Status.MAX_STEPS)
+        Traceback (most recent call last):
+        retrodict.physics.errors.SolverError: training: got status diverged (The iterates grew without bound.), expected one of converged, max-steps
+        """  # noqa: E501 - a message has one line
+        if not self.ok and self not in also:
+            wanted = ", ".join(s.value for s in (Status.CONVERGED, *also))
+            got = f"status {self.value} ({self.message})"
+            raise SolverError(expected(where, got, f"one of {wanted}" if also else wanted))
 
 
 _MESSAGES = {

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,9 +22,36 @@ from retrodict.solvers.result import Result
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["finished", "iterate"]
+__all__ = ["Interrupted", "finished", "iterate"]
 
 S = TypeVar("S")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped a solve after the step under way.
+
+    It is a `KeyboardInterrupt`, whichever the signal: no ``except Exception`` on the way holds it, so that a loop over
+    many solves ends too.
+
+    Parameters
+    ----------
+    number : int
+        The signal.
+    result : Result
+        What the solve had come to, with status ``INTERRUPTED``.
+
+    Examples
+    --------
+    >>> issubclass(Interrupted, Exception)
+    False
+    """
+
+    def __init__(self, number: int, result: Result) -> None:
+        super().__init__(number, result)  # so that it can be sent from one process to another
+        self.number, self.result = number, result
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.number).name} after {self.result.steps} steps"
 
 
 def iterate(
@@ -38,8 +65,8 @@ def iterate(
     """Run a step-wise solver to its end.
 
     A metric that becomes NaN or infinite ends the solve with the last finite state. SIGINT and SIGTERM end it after
-    the step under way, with a checkpoint. A resumed run gives the same solution and history, to the last bit, as one
-    that was never stopped.
+    the step under way, with a checkpoint, and then the work of which it was a part. A resumed run gives the same
+    solution and history, to the last bit, as one that was never stopped.
 
     Parameters
     ----------
@@ -61,6 +88,8 @@ def iterate(
 
     Raises
     ------
+    Interrupted
+        If a signal stopped the solve; it carries the result so far.
     SolverError
         If ``max_steps`` is not positive, ``resume`` is asked for without a store, or the metrics' names change or
         include ``step``.
@@ -98,8 +127,8 @@ def iterate(
         if checkpoint is not None:
             checkpoint.write(Checkpoint(solver.name, step, solver.pack(state), history.arrays()))
 
-    with _signals() as stopped:
-        while status is None and step < max_steps:
+    with _signals() as seen:
+        while status is None and step < max_steps and not seen:
             new, metrics = solver.step(state)
             if not all(math.isfinite(v) for v in metrics.values()):
                 status = Status.NON_FINITE
@@ -109,17 +138,21 @@ def iterate(
             for callback in callbacks:
                 callback(step, metrics)
             status = solver.done(metrics)
-            if status is None and stopped():
-                status = Status.INTERRUPTED
-            if checkpoint is not None and (status is not None or step % checkpoint.every == 0):
+            if checkpoint is not None and status is None and step % checkpoint.every == 0:
                 save()
+        if step > first and (seen or status is not None):
+            save()
     seconds = time.perf_counter() - began
     timing = {"seconds": seconds, "seconds_per_step": seconds / max(step - first, 1)}
-    data = solver.solution(state)
-    return Result(data, history.dataset(), status or Status.MAX_STEPS, step, history.last(), timing)
+    # A signal wins over every other end: whoever sent it wants the work to stop, and a resume finds that end again.
+    status = Status.INTERRUPTED if seen else status or Status.MAX_STEPS
+    result = Result(solver.solution(state), history.dataset(), status, step, history.last(), timing)
+    if seen:
+        raise Interrupted(seen[0], result)
+    return result
 
 
-def finished(solver: Solver[S], max_steps: int) -> Result:
+def finished(solver: Solver[S], max_steps: int, *also: Status, callbacks: Sequence[Callback] = ()) -> Result:
     """Run a solver as a part of other work, which goes on with a solution or not at all.
 
     Parameters
@@ -128,6 +161,10 @@ def finished(solver: Solver[S], max_steps: int) -> Result:
         What to run.
     max_steps : int
         Largest number of steps.
+    *also : Status
+        Ends, beside convergence, for which the caller vouches: ``Status.MAX_STEPS`` where steps are a budget.
+    callbacks : sequence of callable, optional
+        As in `iterate`.
 
     Returns
     -------
@@ -136,20 +173,17 @@ def finished(solver: Solver[S], max_steps: int) -> Result:
 
     Raises
     ------
-    KeyboardInterrupt
+    Interrupted
         If a signal stopped the solve.
     SolverError
-        If it failed.
+        If it ended in any other way.
 
     Examples
     --------
     See `retrodict.solvers.radio.self_calibration.self_calibrated`.
     """
-    result = iterate(solver, max_steps)
-    if result.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt
-    if result.status not in (Status.CONVERGED, Status.MAX_STEPS):
-        raise SolverError(expected(solver.name, f"status {result.status.value}", "a solve that ends with a solution"))
+    result = iterate(solver, max_steps, callbacks=callbacks)
+    result.status.require(solver.name, *also)
     return result
 
 
@@ -182,11 +216,11 @@ class _History:
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a flag for the time of the loop; a second SIGINT raises as usual."""
+def _signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM for the time of the loop; a second SIGINT raises as usual."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: bool(seen)
+        yield seen
         return
 
     def note(number: int, _frame: object) -> None:
@@ -196,7 +230,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
     before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(seen)
+        yield seen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -24,9 +24,10 @@ from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.terms import Misfit, Term
 from retrodict.physics.flames.simplified import SimplifiedMixture
 from retrodict.physics.flames.simplified_system import UNITS, SimplifiedSystem
+from retrodict.solvers.base import Status
 from retrodict.solvers.flames.simplified_model import SimplifiedFlame
 from retrodict.solvers.flames.simplified_network import NetworkPlan, network_search, profile_part
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.reference.phase_plane import phase_plane
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def network_inversion(
     part = profile_part(system, data.x, data.T, std=data.std / system.rise)
     part = replace(part, weight=len(data.x) * equation_std**2)
     values = {k: v for k, v in system.values.items() if k != "s_L"}
-    result = iterate(network_search(begin, plan, unknown=values, parts=[part]), plan.steps)
+    # a search that goes on to the last digit ends in any of three ways; the status is told
+    search = network_search(begin, plan, unknown=values, parts=[part])
+    result = finished(search, plan.steps, Status.MAX_STEPS, Status.STALLED)
     found = {k: ((), float(result.data[k]) / UNITS[k], {"units": _SI[k]}) for k in _NAMES}
     return xr.Dataset(found, attrs={"status": result.status.value, "steps": result.steps, "loss": result.best["loss"]})
 
@@ -140,7 +143,7 @@ def compare_inversions(
     exact = {**{k: truth.parameters[k] for k in _NAMES[1:]}, "s_L": phase_plane(truth).speed}
     clock = time.perf_counter()
     problem = profile_problem(begin, data, truth)
-    result = iterate(solver_for(problem), 60)
+    result = finished(solver_for(problem), 60)
     at = {k: np.asarray(result.data[k], float) for k in _NAMES[1:]}
     speed, slope = SimplifiedFlame(begin, (), _NAMES[1:]).linearize(at)
     covariance = np.asarray(posterior(problem, at)["covariance"])

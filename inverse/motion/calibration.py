@@ -27,7 +27,8 @@ from retrodict.inverse.terms import Term
 from retrodict.physics.errors import DataError, expected
 from retrodict.physics.motion.forecast import forecast
 from retrodict.physics.motion.state import Moments
-from retrodict.solvers.iterate import iterate
+from retrodict.solvers.base import Status
+from retrodict.solvers.iterate import finished
 
 __all__ = ["WHITE_TIME", "CrossFit", "Windows", "conformal_factor", "cross_fit", "fit_law", "forecast_problem", "score"]
 
@@ -229,7 +230,7 @@ def fit_law(
     held = {k: np.asarray(np.log(WHITE_TIME)) for k in ("ln_acceleration_time", "ln_yaw_rate_time")} if white else {}
     if held:
         problem = problem.fix(held)
-    found = iterate(LBFGS(problem, tolerance=1e-4), max_steps)
+    found = finished(LBFGS(problem, tolerance=1e-4), max_steps, Status.MAX_STEPS, Status.STALLED)
     return MotionLaw.of({**problem.space.from_dataset(found.data), **held})
 
 

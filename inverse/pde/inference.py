@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.inverse.estimators import estimate
+from retrodict.inverse.estimators import estimate, solver_for
 from retrodict.inverse.pde.coefficients import field_model, model_values
 from retrodict.inverse.pde.forward import INITIAL, SampledField
 from retrodict.inverse.pde.stream_scan import StreamScan, scan_stream
@@ -17,6 +17,8 @@ from retrodict.inverse.posterior import posterior
 from retrodict.inverse.problem import InverseProblem
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.spaces import Tree
+from retrodict.solvers.base import Status
+from retrodict.solvers.iterate import finished
 from retrodict.solvers.result import Result
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def infer(
     Raises
     ------
     SolverError
-        As `scan_stream`; or if no refinement ends.
+        As `scan_stream`; or if no refinement ends, or the best one not at a minimum.
 
     Examples
     --------
@@ -127,6 +129,11 @@ def infer(
     if not found:
         raise SolverError(expected("infer", "no start from which the equation could be solved", "one at least"))
     found.sort(key=lambda f: f[0])
+    if not found[0][2].status.ok:  # among others it may have been given a few steps only
+        here = replace(found[0][1], start=found[0][3])
+        result = finished(solver_for(here), max_steps, Status.STALLED)
+        at = here.space.from_dataset(result.data)
+        found[0] = here.value(at), here, result, at
     kept: list[tuple[float, InverseProblem, Result, Tree]] = []
     for one in found:
         if not any(_same(model, one[3], other[3], scan) for other in kept):

@@ -35,6 +35,9 @@ __all__ = ["ClosureImager", "ImageState"]
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
+_CALIBRATION = 20_000
+"""Largest number of steps for the gains; slots with few baselines take close to a thousand."""
+
 _FLOOR = 1e-4
 """Share of the flux that the entropy expects evenly over the field."""
 
@@ -164,7 +167,8 @@ class ClosureImager:
     def calibrate(self, image: Floats) -> Calibration:
         """Return the gains that carry the visibilities of an image to the data."""
         weighted = replace(self.vis, weight=self.weight)
-        return stefcal(weighted, self.transform.apply(image), prior=self.gain_spread, tolerance=1e-8)
+        model = self.transform.apply(image)
+        return stefcal(weighted, model, prior=self.gain_spread, tolerance=1e-8, max_steps=_CALIBRATION)
 
     def step(self, state: ImageState) -> tuple[ImageState, Metrics]:
         """Return the image of the next round and the gains that it gives."""
@@ -172,17 +176,19 @@ class ClosureImager:
         if state.round:
             slot, (first, second) = self.vis.slots[0], self.vis.receptors
             factor = state.gains[slot, first] * state.gains[slot, second].conj()
-        image = self._image(self._blurred(state.image) if state.round else state.image, factor)
+        image, found = self._image(self._blurred(state.image) if state.round else state.image, factor)
         change = float(np.linalg.norm(image - state.image) / np.linalg.norm(image))
         phase, amplitude = self.reduced_chi_squared(image)
         metrics = {"closure phase chi2": phase, "closure amplitude chi2": amplitude, "change": change}
-        gains = self.calibrate(image).gains
-        return ImageState(state.round + 1, image, gains), {**metrics, "round": float(state.round + 1)}
+        calibration = self.calibrate(image)
+        metrics |= {"search": float(found), "calibrated": float(calibration.converged.mean())}
+        return ImageState(state.round + 1, image, calibration.gains), {**metrics, "round": float(state.round + 1)}
 
     def done(self, metrics: Metrics) -> Status | None:
         """Return how it ended: converged once an image is that of the round before."""
         if metrics["round"] > 1 and metrics["change"] <= self.tolerance:
-            return Status.CONVERGED
+            # an image whose search broke down is that of the round before for another reason
+            return Status.CONVERGED if metrics["search"] == metrics["calibrated"] == 1 else Status.STALLED
         return Status.MAX_STEPS if metrics["round"] >= self.rounds else None
 
     def reduced_chi_squared(self, image: Floats) -> tuple[float, float]:
@@ -262,7 +268,8 @@ class ClosureImager:
             (10.0, (cx**2 + cy**2, middle)),
         ]
 
-    def _image(self, start: Floats, factor: Complexes | None) -> Floats:
+    def _image(self, start: Floats, factor: Complexes | None) -> tuple[Floats, bool]:
+        """Return the image of a round, and whether the search for it went on to its tolerance or its last step."""
         from scipy import optimize
 
         minimize: Any = optimize.minimize  # its stubs know only vectors of one static length
@@ -276,7 +283,7 @@ class ClosureImager:
         options: dict[str, Any] = {"maxiter": self.steps, "maxfun": 2 * self.steps, "maxcor": 20}
         bounds = [(0.0, None)] * start.size
         found = minimize(scaled, start.ravel() / pixel, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        return np.asarray(pixel * found.x.reshape(self.grid.shape))
+        return np.asarray(pixel * found.x.reshape(self.grid.shape)), found.status != 2
 
     def _blurred(self, image: Floats) -> Floats:
         from scipy.ndimage import gaussian_filter

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
-from retrodict.solvers.base import Metrics
+from retrodict.solvers.base import Metrics, Status
 from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.misfit import Misfit
@@ -94,7 +94,8 @@ def pixel_spread(
     for draw in range(1, draws + 1):
         again = _drawn(train, image, gains, scale, rng)
         other = None if held is None else _drawn(held, image, gains, scale, rng)
-        found = finished(replace(solver, model=again, held_out=other, truth=None), max_steps)
+        # the spread is that of the solve as it was made, its budget of steps included
+        found = finished(replace(solver, model=again, held_out=other, truth=None), max_steps, Status.MAX_STEPS)
         off = found.data["image"].values - image
         total, square = total + off, square + off**2
         if told is not None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 
 from retrodict.physics.errors import SolverError, SpaceError, expected
-from retrodict.solvers.base import Status
 from retrodict.solvers.flames.grid import halved
 from retrodict.solvers.flames.refinement import solved_on
 from retrodict.solvers.flames.solution import FlameSolution
@@ -77,9 +76,7 @@ def on_halved(solved: FlameSolution) -> FlameSolution:
     SolverError
         If the flame did not converge.
     """
-    if solved.status is not Status.CONVERGED:
-        raise SolverError(expected("on_halved", f"{solved.status.value}: {solved.reason}", "a converged flame"))
-    return solved_on(solved, halved(solved.equations.x.numpy()), _SETTINGS)
+    return solved_on(solved.required("on_halved"), halved(solved.equations.x.numpy()), _SETTINGS)
 
 
 def extrapolated(solved: FlameSolution, observable: str = "s_L", finer: FlameSolution | None = None) -> Extrapolation:
@@ -124,7 +121,6 @@ def extrapolated(solved: FlameSolution, observable: str = "s_L", finer: FlameSol
     coarse_x, fine_x = solved.equations.x, finer.equations.x
     if fine_x.numel() != 2 * coarse_x.numel() - 1 or not torch.equal(fine_x[::2], coarse_x):
         raise SolverError(expected("extrapolated", f"{fine_x.numel()} nodes", "the nodes of the first flame halved"))
-    if finer.status is not Status.CONVERGED:
-        raise SolverError(expected("extrapolated", f"{finer.status.value}: {finer.reason}", "a flame on halved nodes"))
-    values = float(seen[observable]), float(finer.observables()[observable])
+    finest = finer.required("extrapolated, halved nodes").observables()
+    values = float(seen[observable]), float(finest[observable])
     return Extrapolation(*values, _ORDERS[solved.equations.scheme], (coarse_x.numel(), fine_x.numel()))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from retrodict.physics.errors import SolverError, SpaceError, expected
+from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.flames.equations import Params
 from retrodict.physics.model import Operator
 from retrodict.physics.spaces import Array, Space, Tree, Var
@@ -74,9 +74,7 @@ class FlameModel:
     x: Floats | None = None
 
     def __post_init__(self) -> None:
-        if self.base.status is not Status.CONVERGED:
-            raise SolverError(expected("FlameModel.base", f"{self.base.status.value}: {self.base.reason}", "converged"))
-        known = self.base.observables()
+        known = self.base.required("FlameModel.base").observables()
         unknown = [n for n in self.observables if n not in known]
         if unknown or not self.observables:
             raise SpaceError(expected("FlameModel.observables", list(self.observables), f"names among {sorted(known)}"))

@@ -104,7 +104,7 @@ class NetworkFlame:
     history : xarray.Dataset
         Loss and coefficients, step by step.
     status : Status
-        How training ended.
+        How training ended: steps are a budget.
     seconds : float
         It took so long, the start included.
     """
@@ -146,6 +146,11 @@ def network_flame(mixture: SimplifiedMixture, plan: NetworkPlan | None = None) -
     NetworkFlame
         With the burning velocity, and an estimate of its error that needs no reference.
 
+    Raises
+    ------
+    SolverError
+        If training broke down.
+
     Examples
     --------
     >>> flame = network_flame(SimplifiedMixture(), NetworkPlan(width=10, target=1e-8))
@@ -154,11 +159,11 @@ def network_flame(mixture: SimplifiedMixture, plan: NetworkPlan | None = None) -
     """
     import time
 
-    from retrodict.solvers.iterate import iterate
+    from retrodict.solvers.iterate import finished
 
     began, plan = time.perf_counter(), plan or NetworkPlan()
     search = network_search(mixture, plan)
-    result = iterate(search, plan.steps)
+    result = finished(search, plan.steps, Status.MAX_STEPS, Status.STALLED)
     weights, s_L = np.asarray(result.data["weights"]), float(result.data["s_L"])
     error = speed_error(search.loss.trial, weights, s_L)
     seconds = time.perf_counter() - began

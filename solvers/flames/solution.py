@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.flames.equations import FlameEquations, Params
 from retrodict.solvers.base import Status
 from retrodict.solvers.flames.system import FlameSystem
@@ -76,6 +77,23 @@ class FlameSolution:
     def system(self) -> FlameSystem:
         """Equations and parameters as Newton's method sees them."""
         return FlameSystem(self.equations, self.params)
+
+    def required(self, where: str) -> FlameSolution:
+        """Return the flame itself.
+
+        Parameters
+        ----------
+        where : str
+            Who asks for it.
+
+        Raises
+        ------
+        SolverError
+            If it did not converge: its numbers are those of an iterate, not of a flame.
+        """
+        if not self.status.ok:
+            raise SolverError(expected(where, f"{self.status.value}: {self.reason}", "a converged flame"))
+        return self
 
     def observables(self) -> dict[str, Floats]:
         """Return speeds and profiles as arrays; see the equations for their names."""

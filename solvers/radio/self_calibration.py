@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrodict.physics.errors import SolverError, expected
 from retrodict.physics.radio.interferometer import Interferometer
+from retrodict.solvers.base import Status
 from retrodict.solvers.iterate import finished
 from retrodict.solvers.radio.joint import JointSolver
 from retrodict.solvers.radio.misfit import Measurement
@@ -116,7 +117,7 @@ def self_calibrated(
         raise SolverError(expected("self_calibrated", "rows held out or their intervals", "both or neither"))
     unit = model.kernels.unit()
     quick = replace(solver, fixed=unit, reweightings=0)
-    image = _image(quick, steps)
+    image = _image(quick, steps, Status.MAX_STEPS)
     held_out = None
     for cycle in range(cycles):
         ideal = model.imager(unit).apply(image)
@@ -124,8 +125,10 @@ def self_calibrated(
         corrected = model.with_rows(found.corrected(model.vis, interval))
         if held is not None and held_interval is not None:
             held_out = held.with_rows(found.corrected(held.vis, held_interval))
-        again = solver.reweightings if cycle == cycles - 1 else 0
-        image = _image(replace(quick, model=corrected, held_out=held_out, reweightings=again), steps)
+        last = cycle == cycles - 1
+        here = replace(quick, model=corrected, held_out=held_out, reweightings=solver.reweightings if last else 0)
+        # the images on the way need not be at their ends
+        image = _image(here, steps, *(() if last else (Status.MAX_STEPS,)))
     return SelfCalibrated(image, found)
 
 
@@ -135,6 +138,6 @@ def _in_memory(model: Measurement) -> Interferometer:
     return model
 
 
-def _image(solver: JointSolver, steps: int) -> Floats:
+def _image(solver: JointSolver, steps: int, *also: Status) -> Floats:
     """Image of data as they are."""
-    return np.asarray(finished(solver, steps).data["image"].values)
+    return np.asarray(finished(solver, steps, *also).data["image"].values)

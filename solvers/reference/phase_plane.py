@@ -70,6 +70,8 @@ class Orbit:
         """
         at = np.asarray(x, float)
         found = _integrated(self.mixture, self.speed, dense=True)
+        if not found.success:  # on the way to the burning velocity p may vanish, on its orbit not
+            raise SolverError(expected(f"orbit of s_L = {self.speed:g} m/s", found.message, "one up to the fresh gas"))
         cold, hot = self.mixture.inlet_temperature, -found.t[0]
         length = -float(found.y[1, -1])
         if at.size and not (np.all(at >= 0) and np.all(at <= length)):
@@ -81,8 +83,9 @@ class Orbit:
             step = np.clip(p * (at - (y + length)), -0.2 * (hot - cold), 0.2 * (hot - cold))
             t = np.clip(t + step, cold, hot)
             if np.abs(step).max(initial=0.0) < 1e-11 * hot:
-                break
-        return np.asarray(t)
+                return np.asarray(t)
+        got = f"steps of {np.abs(step).max():.2g} K after 50 of them"
+        raise SolverError(expected("temperature", got, "places that are met"))
 
     def to_dataset(self, x: ArrayLike) -> xr.Dataset:
         """Return s_L and the profiles of temperature, velocity, density, fuel and rate at places, with units."""

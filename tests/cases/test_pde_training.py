@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from retrodict.cases.config import resolve
 from retrodict.cases.pde_race import race
-from retrodict.cases.pde_training import Method, NetworkSettings, field_dataset, space_time
+from retrodict.cases.pde_training import Method, NetworkSettings, field_dataset, space_time, trained
 from retrodict.cases.registry import entries, load
 from retrodict.cases.verbs import run
-from retrodict.physics.errors import ConfigError
+from retrodict.physics.errors import ConfigError, SolverError
 from retrodict.physics.pde.convection import convection
+from retrodict.physics.seeds import Seeds
+from retrodict.solvers.base import Status
 from retrodict.solvers.pinn.optimizers import METHODS
 from retrodict.solvers.pinn.plans import Stage, marching
 from retrodict.solvers.pinn.sampling import Sampling
@@ -64,3 +67,36 @@ def test_an_unknown_method_is_refused_before_any_work(tmp_path):
     case = load(next(e.target for e in entries() if e.name == "pde-convection"))
     with pytest.raises(ConfigError, match="method"):
         run(case, preset="smoke", settings={"method": "newton"}, out=tmp_path / "run")
+
+
+def test_how_other_methods_ended_is_told_beside_the_field():
+    grid = space_time(NetworkSettings(x_count=8, t_count=3), (0.0, 1.0), (0.0, 1.0))
+    fields = {"network": np.ones((3, 8)), "peer": np.zeros((3, 8))}
+    told = field_dataset(grid, np.ones((3, 8)), fields, beside={"peer": Status.FAILED}).attrs["alarms"]
+    assert told == "peer: training ended failed: The method gave up; see the log."
+
+
+def test_a_plan_that_solved_another_problem_is_refused_unless_the_dataset_tells_of_it(monkeypatch):
+    plan = marching(convection(1.0), [0.0, 1.0], [Stage("adam", 3)])
+    trainer = Trainer(plan, lambda s: separate_networks(s, 4, 1), Sampling(16, 4))
+    monkeypatch.setattr(Trainer, "done", lambda *_: Status.INVALID)
+    with pytest.raises(SolverError, match="status invalid"):
+        trained(trainer)
+    assert trained(trainer, Status.INVALID)[1].status is Status.INVALID
+
+
+def test_the_status_of_two_flows_is_that_of_the_worse(monkeypatch):
+    monkeypatch.setattr("retrodict.cases.pde_rotation._reference", lambda _config, _flow, grid: 1 + 0 * grid["x"])
+    case = load(next(e.target for e in entries() if e.name == "pde-rotation"))
+    few = {
+        "steps": 2,
+        "label_steps": 2,
+        "points": 32,
+        "initial_points": 8,
+        "x_count": 8,
+        "t_count": 3,
+        "certificate": False,
+    }
+    data = case.simulate(resolve(case, "smoke", ("test", few)), Seeds(0))
+    assert data.attrs["status"] == "max-steps"
+    assert [line.partition(":")[0] for line in data.attrs["alarms"].splitlines()] == ["rotation", "cells"]

@@ -60,5 +60,5 @@ def test_diagnostics_speak() -> None:
     columns = ("chi2", "count", "autocorrelation", "whiteness_p", "normality_p")
     data = {c: ("misfit", [1.0]) for c in columns} | {"verdict": ("misfit", np.array(["fine"], object))}
     for p, word in ((0.5, "predicts."), (1e-9, "larger"), (1 - 1e-9, "smaller")):
-        attrs = {"chi2": 1.0, "degrees_of_freedom": 1, "reduced_chi2": 1.0, "chi2_p": p}
+        attrs = {"chi2": 1.0, "degrees_of_freedom": 1, "reduced_chi2": 1.0, "chi2_p": p, "chi2_low_p": 1 - p}
         assert word in diagnostics_table(xr.Dataset(data, {"misfit": ["a"]}, attrs))["sentence"]

@@ -133,3 +133,9 @@ def test_wrong_questions_are_refused(name, level):
     problem, at = poisson_problem(3, (0.0, np.inf))
     with pytest.raises(SpaceError, match=r"profile_interval: got q|level: got"):
         profile_interval(problem, at, name, level=level)
+
+
+def test_an_inner_estimate_that_is_not_at_its_end_gives_no_interval():
+    problem, at = variance_problem(normal_sample(12), "std")
+    with pytest.raises(SolverError, match="status max-steps"):
+        profile_interval(problem, at, "mean", max_steps=1)

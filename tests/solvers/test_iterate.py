@@ -1,6 +1,3 @@
-import os
-import signal
-
 import numpy as np
 import pytest
 
@@ -127,18 +124,23 @@ def test_metrics_must_keep_their_names(halve):
         iterate(solver, 5)
 
 
-def test_a_part_of_other_work_ends_with_a_solution_or_not_at_all(halve, monkeypatch):
-    assert finished(halve(below=0.1), 10).status is Status.CONVERGED
-    assert finished(halve(), 3).status is Status.MAX_STEPS
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.CONVERGED])
+def test_a_part_of_other_work_ends_as_its_caller_vouches_for_or_not_at_all(halve, status):
+    solver = halve(below=0.1)
+    assert finished(solver, 10).status is Status.CONVERGED
+    solver.done = lambda metrics: status if metrics["size"] < 0.1 else None
+    with pytest.raises(SolverError, match=f"halve: got status {status.value} .*, expected converged"):
+        finished(solver, 10)
+    with pytest.raises(SolverError, match="expected one of converged, "):
+        finished(solver, 10, Status.MAX_STEPS if status is not Status.MAX_STEPS else Status.STALLED)
+    assert finished(solver, 10, status).status is status
+
+
+def test_steps_are_a_budget_where_the_caller_says_so(halve):
+    seen = []
+    with pytest.raises(SolverError, match="status max-steps"):
+        finished(halve(), 3)
+    told = finished(halve(), 3, Status.MAX_STEPS, callbacks=[lambda step, _: seen.append(step)])
+    assert (told.status, seen) == (Status.MAX_STEPS, [1, 2, 3])
     with pytest.raises(SolverError, match="status non-finite"):
-        finished(halve(fault={2: np.nan}), 10)
-    stopped = halve()
-    step = type(stopped).step
-
-    def interrupted(self, state):
-        os.kill(os.getpid(), signal.SIGINT)
-        return step(self, state)
-
-    monkeypatch.setattr(type(stopped), "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        finished(stopped, 10)
+        finished(halve(fault={2: np.nan}), 10, Status.MAX_STEPS)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from retrodict.inverse.pde import inference
 from retrodict.inverse.pde.coefficients import coefficient_problem, field_model, model_values
 from retrodict.inverse.pde.expansion import Expansion
 from retrodict.inverse.pde.forward import INITIAL
@@ -15,6 +16,7 @@ from retrodict.inverse.posterior import posterior
 from retrodict.physics.errors import SolverError
 from retrodict.physics.pde.burgers import burgers
 from retrodict.physics.pde.reaction import reaction
+from retrodict.solvers.base import Status
 from retrodict.solvers.reference.burgers import cole_hopf
 
 BOUNDS = {"c": (0.0, 70.0), "nu": (0.0, 1.0)}
@@ -161,3 +163,16 @@ def test_a_nonlinear_equation_with_a_free_start_is_not_scanned(stream_samples):
     problem = coefficient_problem(system, stream_samples(0, 1.0, 0.1), ["c"], expansion=free)
     with pytest.raises(SolverError, match="a known field"):
         infer(problem, (0.0, 10.0))
+
+
+def test_the_best_minimum_is_followed_to_its_end(stream, solver, stream_samples, monkeypatch):
+    posed = _posed(stream, solver, stream_samples(0, 30.0, 0.02))
+    whole = infer(posed, (0.0, 70.0))
+    estimate = inference.estimate
+    monkeypatch.setattr(inference, "estimate", lambda problem, **_: estimate(problem, max_steps=1))
+    found = infer(posed, (0.0, 70.0))
+    assert found.result.status is Status.CONVERGED
+    std = whole.posterior["std"].values
+    assert np.abs(found.posterior["estimate"].values - whole.posterior["estimate"].values).max() < 1e-3 * std.min()
+    with pytest.raises(SolverError, match="status max-steps"):
+        infer(posed, (0.0, 70.0), max_steps=1)

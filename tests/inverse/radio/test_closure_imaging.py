@@ -1,10 +1,12 @@
 """Imaging by closures: its parts against sums and differences, its state, and a sky behind unknown gains."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from retrodict.inverse.radio import closure_imaging
 from retrodict.inverse.radio.closure_imaging import ClosureImager
 from retrodict.inverse.radio.image_priors import disk_image, entropy, total_variation
 from retrodict.inverse.radio.sky_transform import SkyTransform
@@ -120,3 +122,19 @@ def test_rows_that_cannot_be_used_are_refused():
         imager(vis.with_data(np.where(np.arange(vis.rows) == 0, 0, vis.data)))
     with pytest.raises(DataError, match="rounds"):
         imager(vis, rounds=0)
+
+
+def test_a_search_that_breaks_down_has_not_converged(monkeypatch):
+    vis, _ = observed(slots=3)
+    broken = SimpleNamespace(minimize=lambda _, start, **__: SimpleNamespace(x=start, status=2))
+    monkeypatch.setattr("scipy.optimize", broken)
+    result = iterate(imager(vis, steps=20, tolerance=0.5), 6)
+    assert result.status is Status.STALLED
+
+
+def test_gains_that_have_not_converged_are_no_end(monkeypatch):
+    vis, _ = observed(slots=3)
+    monkeypatch.setattr(closure_imaging, "_CALIBRATION", 1)
+    result = iterate(imager(vis, steps=20, tolerance=0.5), 6)
+    assert result.status is Status.STALLED
+    assert result.best["calibrated"] < 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -64,9 +65,13 @@ def test_grids_that_are_not_nested_are_refused(flame: FlameSolution) -> None:
 
 
 def test_a_flame_that_failed_has_no_error_estimate(flame: FlameSolution) -> None:
-    from dataclasses import replace
-
     failed = replace(flame, status=Status.FAILED, reason="for a test")
     with pytest.raises(SolverError, match="for a test"):
         on_halved(failed)
     assert np.isfinite(flame.U).all()
+
+
+def test_a_flame_that_failed_is_refused_where_a_flame_is_needed(flame: FlameSolution) -> None:
+    assert flame.required("here") is flame
+    with pytest.raises(SolverError, match="here: got failed: out, expected a converged flame"):
+        replace(flame, status=Status.FAILED, reason="out").required("here")

@@ -136,7 +136,7 @@ FAULTS = (
     ),
     Fault(
         "a direction that nothing determines has a finite spread",
-        "inverse/posterior.py",
+        "inverse/curvature.py",
         "    covariance[involved, involved] = np.inf\n",
         "",
         "tests/inverse/test_posterior.py",

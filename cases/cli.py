@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from retrodict.cases.signals import terminable
-from retrodict.physics.errors import CheckpointError, ConfigError, DataError, RetrodictError
+from retrodict.physics.errors import CheckpointError, ConfigError, DataError, RetrodictError, reason
 
 __all__ = ["DAMAGED", "FAILED", "INTERRUPTED", "OK", "USAGE", "app", "main"]
 
@@ -18,7 +18,7 @@ OK, FAILED, USAGE, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done; a check or a solve failed; bad usage or settings; damaged data; stopped by a signal."""
 
 
-def exit_code(error: RetrodictError) -> int:
+def exit_code(error: BaseException) -> int:
     """Return the exit code of an error.
 
     Examples
@@ -38,12 +38,13 @@ class _Group(TyperGroup):
         try:
             with terminable():
                 return super().invoke(ctx)
-        except RetrodictError as error:
-            _stderr().print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        except BrokenPipeError:  # whoever read our output has enough; click ends in silence
+            raise
+        except (RetrodictError, OSError, MemoryError, RecursionError) as error:
+            _tell(f"error: {reason(error)}", error, "bold red")
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as error:
-            for line in (str(error) or "stopped by a signal", *getattr(error, "__notes__", ())):
-                _stderr().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            _tell(str(error) or "stopped by a signal", error, "yellow")
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -167,11 +168,14 @@ def resume_command(folder: Folder, strict: Strict = False) -> None:
 
 
 @app.command("report")
-def report_command(folder: Folder) -> None:
+def report_command(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="New file; DIR is left as it is.")] = None,
+) -> None:
     """Rebuild the HTML report of a run."""
     from retrodict.cases.report import report
 
-    path, notes = report(folder)
+    path, notes = report(folder, out)
     for note in notes:
         _stderr().print(f"warning: {note}", style="yellow", markup=False, highlight=False)
     _stdout().print(str(path), markup=False, highlight=False, soft_wrap=True)
@@ -249,6 +253,12 @@ def doctor_command() -> None:
 def main() -> None:
     """Entry point of ``retrodict`` and ``python -m retrodict``."""
     app(prog_name="retrodict")
+
+
+def _tell(text: str, error: BaseException, style: str) -> None:
+    """Print what ended a verb, and what was noted on it: a folder that could not be told how it ended."""
+    for line in (text, *getattr(error, "__notes__", ())):
+        _stderr().print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _stdout() -> Console:

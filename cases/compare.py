@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrodict.cases.record import RunFolder, reopen
+from retrodict.cases.record import RunFolder, read_only
+from retrodict.cases.toml import setting_text
 from retrodict.physics.errors import ConfigError, expected
 from retrodict.solvers.files import read_json
 from retrodict.solvers.result import load_dataset
@@ -96,10 +97,10 @@ def compare(first: Path, second: Path, *, rtol: float = 0.0) -> Comparison:
     """
     if not (math.isfinite(rtol) and rtol >= 0):
         raise ConfigError(expected("--rtol", rtol, "a finite number >= 0"))
-    with reopen(first, "compare") as one:
+    with read_only(first) as one:
         if first.resolve() == second.resolve():
             return Comparison(tuple(_rows(one, one, rtol)))
-        with reopen(second, "compare") as two:
+        with read_only(second) as two:
             return Comparison(tuple(_rows(one, two, rtol)))
 
 
@@ -126,7 +127,7 @@ def _rows(one: RunFolder, two: RunFolder, rtol: float) -> Iterator[Difference]:
 def _settings(one: RunFolder, two: RunFolder) -> Iterator[Difference]:
     tables = [{s["name"]: s["value"] for s in f.provenance["settings"]} for f in (one, two)]
     for key in dict.fromkeys([*tables[0], *tables[1]]):
-        a, b = (str(t.get(key, "–")) for t in tables)
+        a, b = (setting_text(t.get(key)) for t in tables)
         if a != b:
             yield Difference(f"setting {key}", a, b, equal=False)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from retrodict.physics.errors import ConfigError, expected
+from retrodict.physics.errors import ConfigError, expected, reason, refuse_unknown
 
 if TYPE_CHECKING:
     from retrodict.cases.case import Case
@@ -25,12 +25,16 @@ __all__ = [
     "config_hash",
     "describe",
     "parse_assignments",
+    "parse_toml",
     "read_settings",
     "resolve",
     "setting",
 ]
 
 C = TypeVar("C", bound="CaseConfig")
+
+_TABLES = ("retrodict", "settings")
+_HEADING = ("case", "system", "summary", "verb", "preset")
 
 
 _LARGEST = 1e50
@@ -152,6 +156,26 @@ class HostConfig(CaseConfig):
         return value
 
 
+def parse_toml(text: str, where: str, wanted: str) -> dict[str, Any]:
+    """Parse TOML that a user wrote.
+
+    Raises
+    ------
+    ConfigError
+        If it is not TOML, or nested too deeply.
+
+    Examples
+    --------
+    >>> parse_toml("a = 1", "my.toml", "settings")
+    {'a': 1}
+    """
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        got = f"text that is not TOML ({error if isinstance(error, ValueError) else reason(error)})"
+        raise ConfigError(expected(where, got, wanted)) from error
+
+
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """Parse ``key=value`` as typed after ``--set``; a value is TOML, or else text; a dot reaches into a group.
 
@@ -174,6 +198,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             parsed = tomllib.loads(f"x = {value}")["x"]
         except tomllib.TOMLDecodeError:
             parsed = value
+        except RecursionError as error:
+            raise ConfigError(expected("--set", repr(text), "a value that is not nested as deeply")) from error
         *groups, leaf = key.strip().split(".")
         table = settings
         for group in groups:
@@ -198,18 +224,29 @@ def read_settings(path: Path, case: str) -> dict[str, Any]:
     Traceback (most recent call last):
     retrodict.physics.errors.ConfigError: no.toml: got no readable file, expected a TOML file of settings
     """
+    wanted = "a TOML file of settings"
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(expected(str(path), "no readable file", "a TOML file of settings")) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(expected(str(path), f"text that is not TOML ({error})", "a TOML file of settings")) from error
+        raise ConfigError(expected(str(path), "no readable file", wanted)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(expected(str(path), f"text that is not TOML ({error})", wanted)) from error
+    tables = parse_toml(text, str(path), wanted)
     heading = tables.get("retrodict")
     if not isinstance(heading, dict):
         return tables
+    # A file with a heading holds its settings in a table of their own: what stands elsewhere would be lost in silence.
+    wanted = "the tables [retrodict] and [settings], which holds all settings"
+    refuse_unknown(tables, _TABLES, str(path), wanted, ConfigError)
+    refuse_unknown(heading, _HEADING, f"{path} [retrodict]", f"one of {', '.join(_HEADING)}", ConfigError)
     if heading.get("case") != case:
         raise ConfigError(expected(str(path), f"settings of case {heading.get('case')!r}", f"settings of {case!r}"))
-    return dict(tables.get("settings", {}))
+    settings = tables.get("settings")
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            expected(f"{path} [settings]", "no table", "a table, for the file has the heading [retrodict]")
+        )
+    return settings
 
 
 def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) -> C:
@@ -240,10 +277,13 @@ def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) 
     """
     stack = [(f"preset {preset!r}", case.preset(preset)), *layers]
     merged: dict[str, Any] = {}
-    for _, layer in stack:
-        _merge(merged, layer)
     try:
+        for _, layer in stack:
+            _merge(merged, layer)
         return case.Config.model_validate_json(json.dumps(merged, default=_plain))
+    except RecursionError as error:
+        where = ", ".join(name for name, _ in stack)
+        raise ConfigError(expected(where, "values that are nested too deeply", f"settings of {case.name!r}")) from error
     except ValidationError as error:
         raise ConfigError(_explain(error, case, stack)) from error
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from retrodict.cases.members import Member, MemberTable, Row, carry_out, claim, tabulated
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, claimed, tabulated
 from retrodict.cases.registry import Entry, entries, load
 from retrodict.cases.report import write_index
 from retrodict.physics.errors import ConfigError, expected
@@ -82,8 +82,6 @@ def _folder(out: Path | None, stem: str) -> Path:
 
 
 def _carry_out(folder: Path, title: str, summary: str, members: Sequence[Member]) -> MemberTable:
-    claim(folder, f"{title}.json", {m.folder.name: m.options for m in members})
-
     def work() -> list[Row]:
         from retrodict.solvers.callbacks import ProgressBar
 
@@ -101,4 +99,5 @@ def _carry_out(folder: Path, title: str, summary: str, members: Sequence[Member]
         index = write_index(folder / "index.html", title.capitalize(), summary, page)
         return MemberTable(folder, index, tuple(rows))
 
-    return tabulated(members, work, write)
+    with claimed(folder, f"{title}.json", {m.folder.name: m.options for m in members}):
+        return tabulated(members, work, write)

@@ -13,7 +13,7 @@ from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
-from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
+from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
 from retrodict.physics.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -139,11 +139,11 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         raise DataError(expected("--data", f"{data}, which does not exist", "a file of observations"))
     try:
         problem = case.problem(config, Seeds(config.seed), data)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RecursionError) as error:
         # Whatever the reader of a user's file stumbles over is a fault of the file; a case's own data is not.
         if data is None or isinstance(error, (ConfigError, DataError)):
             raise
-        raise DataError(f"{data}: {error if isinstance(error, RetrodictError) else repr(error)}") from error
+        raise DataError(f"{data}: {error if isinstance(error, RetrodictError) else reason(error)}") from error
     if isinstance(problem, InverseProblem):
         probe(problem)
     if case.solver is not None:
@@ -187,6 +187,7 @@ def solve_into(
             result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
         except Interrupted as signalled:  # what there is by then is written before the signal has its way
             stopped, result = signalled, signalled.result
+    folder.log.write("solved", status=result.status.value, steps=result.steps)
     about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
     result.save(folder.path, {k: folder.provenance[k] for k in about})
     post = diagnostics = None

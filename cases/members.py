@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from retrodict.cases.case import Case
-from retrodict.cases.record import RunFolder, read_provenance
+from retrodict.cases.lock import locked
+from retrodict.cases.record import RunFolder, read_provenance, vacant
 from retrodict.cases.registry import find
-from retrodict.physics.errors import ConfigError, RetrodictError, expected
-from retrodict.solvers.files import read_json, write_json
+from retrodict.cases.signals import terminable
+from retrodict.physics.errors import ConfigError, RetrodictError, expected, reason
+from retrodict.solvers.files import read_json, remove_parts, write_json
 
-__all__ = ["Member", "MemberTable", "Row", "carry_out", "claim", "tabulated"]
+__all__ = ["Member", "MemberTable", "Row", "carry_out", "carry_out_apart", "claimed", "lost", "tabulated"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Row:
         Its run folder; empty if none was made.
     cells : Mapping
         Further columns: the settings that vary, the estimates found.
+    found : frozenset of str
+        Those of the columns that are estimates, to be rounded; settings are shown to the last digit.
     assessment : str
         Whether the answer of a fit holds, in one word; empty for other verbs.
     reasons : str
@@ -75,6 +83,7 @@ class Row:
     message: str
     folder: str
     cells: Mapping[str, Any]
+    found: frozenset[str] = frozenset()
     assessment: str = ""
     reasons: str = ""
 
@@ -118,15 +127,14 @@ def carry_out(member: Member) -> Row:
     """
     try:
         _work(member)
-    except RetrodictError as error:
-        return _row(member, str(error))
     except Exception as error:  # noqa: BLE001 - one member must not end the others
-        return _row(member, f"{type(error).__name__}: {error}")
+        return _row(member, reason(error))
     return _row(member)
 
 
-def claim(folder: Path, name: str, plan: Mapping[str, Any]) -> Path:
-    """Make the folder of several runs, or accept one that was begun with the same plan.
+@contextmanager
+def claimed(folder: Path, name: str, plan: Mapping[str, Any]) -> Iterator[None]:
+    """Make the folder of several runs, or accept one begun with the same plan; hold it for the time of the work.
 
     Parameters
     ----------
@@ -140,18 +148,27 @@ def claim(folder: Path, name: str, plan: Mapping[str, Any]) -> Path:
     Raises
     ------
     ConfigError
-        If the folder holds something else.
+        If the folder holds something else, or another process works in it.
     """
-    stored, plain = folder / name, json.loads(json.dumps(plan, default=str))
+    plain = json.loads(json.dumps(plan, default=str))
+    _require_own(folder, name, plain)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, Path(name).stem):
+        _require_own(folder, name, plain)  # another may have come first
+        remove_parts(folder)
+        write_json(folder / name, plain)
+        yield
+
+
+def _require_own(folder: Path, name: str, plan: Any) -> None:
+    stored = folder / name
     verb = stored.stem
     if stored.exists():
-        if read_json(stored) != plain:
+        if read_json(stored) != plan:
             wanted = f"the folder of this {verb}"
             raise ConfigError(expected("--out", f"{folder}, the folder of another {verb}", wanted))
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and not vacant(folder):
         raise ConfigError(expected("--out", f"{folder}, which is not empty", f"a new folder or that of this {verb}"))
-    write_json(stored, plain)
-    return folder
 
 
 def tabulated(
@@ -182,6 +199,109 @@ def tabulated(
         raise
 
 
+def carry_out_apart(members: Sequence[Member], count: int) -> list[Row]:
+    """Make runs in processes of their own, several at a time; one that is killed costs the member it was at, no other.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The runs. A case among them that is not in the registry is sent by value.
+    count : int
+        Processes at a time; each makes one run after the other.
+
+    Returns
+    -------
+    list of Row
+        In the order of the members.
+
+    Examples
+    --------
+    >>> carry_out_apart([], 2)
+    []
+    """
+    import cloudpickle
+
+    context = multiprocessing.get_context("spawn")  # a fork would share locks of threads, and open NetCDF files
+    waiting, rows = list(enumerate(members)), {}
+    busy: dict[Connection, tuple[int, Any]] = {}
+
+    def give(pipe: Connection, process: Any) -> None:
+        """Send the next run to a process, or its end."""
+        if not waiting:
+            pipe.send_bytes(b"")
+            pipe.close()
+            process.join()
+            return
+        number, member = waiting.pop(0)
+        busy[pipe] = number, process
+        pipe.send_bytes(cloudpickle.dumps(member))
+
+    def start() -> None:
+        pipe, far = context.Pipe()
+        process = context.Process(target=_serve, args=(far,), daemon=True)
+        process.start()
+        far.close()  # the process has its own end: when it dies, ours is told
+        give(pipe, process)
+
+    try:
+        for _ in range(min(count, len(members))):
+            start()
+        while busy:
+            for pipe in wait(list(busy)):
+                assert isinstance(pipe, Connection)
+                number, process = busy.pop(pipe)
+                try:
+                    rows[number] = cloudpickle.loads(pipe.recv_bytes())
+                except (EOFError, OSError):
+                    process.join()
+                    rows[number] = lost(members[number], _end_of(process.exitcode))
+                    pipe.close()
+                    if waiting:
+                        start()
+                else:
+                    give(pipe, process)
+    finally:
+        for _, process in busy.values():
+            process.terminate()  # to a fit a signal like another: it leaves a checkpoint
+            process.join()
+    return [rows[number] for number in range(len(members))]
+
+
+def lost(member: Member, message: str) -> Row:
+    """Return the row of a run whose process has ended without one.
+
+    Examples
+    --------
+    >>> lost(Member("a", "run", "cooling", Path("unused")), "killed by signal 9 (SIGKILL)").status
+    'failed'
+    """
+    return _row(member, message)
+
+
+def _serve(pipe: Connection) -> None:
+    """Make the runs that come through a pipe, until it is closed or says so."""
+    import cloudpickle
+
+    # Ctrl-C reaches the processes of a terminal too: the one that started us alone heeds it, and ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        while raw := pipe.recv_bytes():
+            with terminable():
+                row = carry_out(cloudpickle.loads(raw))
+            pipe.send_bytes(cloudpickle.dumps(row))
+    except (EOFError, BrokenPipeError):
+        return  # whoever would read the rows has gone
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGTERM) from None  # the folder tells how the run ended
+
+
+def _end_of(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    known = {s.value: f" ({s.name})" for s in signal.Signals}
+    return f"killed by signal {-code}{known.get(-code, '')}"
+
+
 def _work(member: Member) -> None:
     from retrodict.cases.fit import fit
     from retrodict.cases.resume import resume
@@ -202,14 +322,24 @@ def _row(member: Member, message: str = "") -> Row:
         folder = RunFolder(member.folder, read_provenance(member.folder))
     except RetrodictError as error:
         return Row(member.label, "failed", False, 0.0, message or str(error), "", cells)
-    cells |= _estimates(member.folder) if member.verb == "fit" and cells else {}
+    found = _estimates(member.folder) if member.verb == "fit" and cells else {}
     told = message or str(folder.provenance["message"])
     ok = folder.status == "ok" and not message
     status = folder.status if not message else "failed"
     seconds = float(folder.provenance["seconds"] or 0.0)
     told_of = folder.provenance.get("assessment") or {"word": "", "reasons": []}
     held = (str(told_of["word"]), "; ".join(told_of["reasons"]))
-    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), cells, *held)
+    return Row(
+        member.label,
+        status,
+        ok,
+        seconds,
+        "" if ok else told,
+        str(member.folder),
+        cells | found,
+        frozenset(found),
+        *held,
+    )
 
 
 def _estimates(folder: Path) -> dict[str, float]:

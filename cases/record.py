@@ -5,31 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import time
 import tomllib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.config import CaseConfig, config_hash, describe
 from retrodict.cases.environment import environment
-from retrodict.cases.lock import locked
+from retrodict.cases.lock import locked, shared
 from retrodict.cases.toml import to_toml
-from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
+from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
 from retrodict.solvers.callbacks import JsonLog
-from retrodict.solvers.files import read_json, sha256, write_json, write_text
+from retrodict.solvers.files import is_part, read_json, refuse_links, remove_parts, sha256, write_json, write_text
 
 if TYPE_CHECKING:
     from retrodict.inverse.assessment import Assessment
 
-__all__ = ["RunFolder", "create", "fingerprint", "read_provenance", "reopen"]
+__all__ = ["RunFolder", "create", "fingerprint", "read_only", "read_provenance", "recorded", "reopen", "vacant"]
 
 # Derived files are rebuilt from the others, the log grows, checkpoints carry their own checksums and are stepped over:
 # a change to one of these is told, a change to any other file is an error.
 _FORGIVEN = ("report.html", "log.jsonl", "figures/", "checkpoints/")
+
+# What a start writes before any work, and the types of what every other reader takes for granted in the provenance.
+_BARE = {".lock", "config.toml", "provenance.json", "log.jsonl"}
+_HOLDER = re.compile(rb"(process \d+ \(\w+\))?")
+_SHAPE: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("case", "system", "summary", "verb", "preset", "status", "message", "started", "retrodict"), str),
+    **dict.fromkeys(("python", "platform", "config_sha256"), str),
+    **dict.fromkeys(("files", "packages"), dict),
+    **dict.fromkeys(("settings", "command"), list),
+    "data": (dict, type(None)),
+    "git": (str, type(None)),
+    "seed": int,
+    "began": (int, float),
+    "seconds": (int, float, type(None)),
+}
 
 
 @dataclass
@@ -62,7 +80,11 @@ class RunFolder:
 
     def settings(self) -> dict[str, Any]:
         """Return the stored settings, as TOML gives them."""
-        return dict(tomllib.loads((self.path / "config.toml").read_text(encoding="utf-8"))["settings"])
+        path = self.path / "config.toml"
+        try:
+            return dict(tomllib.loads(path.read_text(encoding="utf-8"))["settings"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DataError(expected(str(path), f"damaged settings ({reason(error)})", "those of a run")) from error
 
     def data_file(self) -> Path | None:
         """Return the data file that the run was given, verified.
@@ -102,12 +124,28 @@ class RunFolder:
 
     def finish(self, status: str, message: str = "", assessment: Assessment | None = None) -> None:
         """Record how the verb ended, whether its answer holds, and the checksum of every file."""
+        self.log.write("end", status=status, message=message)
+        self._conclude(status, message, assessment)
+
+    def fail(self, error: BaseException, status: str, message: str, trace: str = "") -> None:
+        """Record how the verb failed, as far as the disk takes it; what it does not take is noted on the error."""
+        details = {"status": status, "message": message} | ({"traceback": trace} if trace else {})
+        steps: dict[str, Callable[[], None]] = {
+            "the log": partial(self.log.write, "end", **details),
+            f"the status {status!r}": partial(self._conclude, status, message),
+        }
+        for what, write in steps.items():
+            try:
+                write()
+            except (OSError, DataError) as second:
+                error.add_note(f"{self.path}: {what} could not be written ({reason(second)})")
+
+    def _conclude(self, status: str, message: str, assessment: Assessment | None = None) -> None:
         ended = time.time()
         if assessment is not None:
             self.provenance["assessment"] = {"word": assessment.word, "reasons": list(assessment.reasons)}
         self.provenance |= {"status": status, "message": message, "ended": _stamp(ended)}
         self.provenance["seconds"] = round(ended - self.provenance["began"], 3)
-        self.log.write("end", status=status, message=message)
         self.seal()
 
     def seal(self) -> None:
@@ -116,10 +154,9 @@ class RunFolder:
         While a verb works, only the settings are under a checksum: everything else is about to be written anew.
         """
         files = sorted(p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        names = {p.relative_to(self.path).as_posix(): p for p in files}
+        names = {p.relative_to(self.path).as_posix(): p for p in files} if self.status != "running" else {}
         names.pop("provenance.json", None)
-        if self.status == "running":
-            names = {"config.toml": self.path / "config.toml"}
+        names["config.toml"] = self.path / "config.toml"  # without it the folder was removed, and is not made again
         self.provenance["files"] = {n: sha256(p) for n, p in names.items()}
         self.provenance.pop("sha256", None)
         self.provenance["sha256"] = _digest(self.provenance)
@@ -170,59 +207,113 @@ def create(
     ConfigError
         If the folder is not empty, cannot be written, or is in use.
     """
-    path = _fresh(out, f"{heading['case']}-{heading['verb']}")
+    began = time.time()
+    provenance: dict[str, Any] = {
+        "format": 1,
+        **heading,
+        "seed": config.seed,
+        "config_sha256": config_hash(config),
+        "settings": describe(config),
+        "status": "running",
+        "message": "",
+        "assessment": None,
+        "began": began,
+        "started": _stamp(began),
+        "ended": None,
+        "seconds": None,
+        "data": None,
+        "inputs": {n: {"path": str(p), "sha256": fingerprint(p)} for n, p in config.files().items() if p.exists()},
+        **environment(),
+    }
+    given = None if data is None else {"name": data.name, "sha256": fingerprint(data)}
+    text = to_toml({"retrodict": dict(heading), "settings": config.model_dump(mode="json")}).lstrip()
+    path, made = _fresh(out, f"{heading['case']}-{heading['verb']}")
     with locked(path, heading["verb"]):
-        tables = {"retrodict": dict(heading), "settings": config.model_dump(mode="json")}
-        write_text(path / "config.toml", to_toml(tables).lstrip())
-        began = time.time()
-        provenance: dict[str, Any] = {
-            "format": 1,
-            **heading,
-            "seed": config.seed,
-            "config_sha256": config_hash(config),
-            "settings": describe(config),
-            "status": "running",
-            "message": "",
-            "assessment": None,
-            "began": began,
-            "started": _stamp(began),
-            "ended": None,
-            "seconds": None,
-            "data": None,
-            "inputs": {n: {"path": str(p), "sha256": fingerprint(p)} for n, p in config.files().items() if p.exists()},
-            **environment(),
-        }
-        if data is not None:
-            relative = os.path.relpath(data.resolve(), path.resolve())
-            provenance["data"] = {"name": data.name, "path": relative, "sha256": fingerprint(data)}
+        _require_vacant(path)  # another run may have come first
+        remove_parts(path)
         folder = RunFolder(path, provenance)
-        folder.log.write("start", **heading, command=provenance["command"])
-        folder.seal()
-        with _recorded(folder):
-            yield folder
+        if data is not None and given is not None:
+            provenance["data"] = given | {"path": os.path.relpath(data.resolve(), path.resolve())}
+        try:
+            write_text(path / "config.toml", text)
+            folder.seal()
+            folder.log.write("start", **heading, command=provenance["command"])
+        except OSError:
+            _discard(path, made)
+            raise
+        try:
+            with recorded(folder):
+                yield folder
+        except (ConfigError, DataError):
+            # What was refused before it had left anything must not stand in the way of the command put right.
+            if {p.name for p in path.iterdir()} <= _BARE:
+                _discard(path, made)
+            raise
 
 
 @contextmanager
 def reopen(path: Path, verb: str) -> Iterator[RunFolder]:
-    """Open a run folder, verify it, and hold it for the time of a verb.
+    """Open a run folder to write in it, verify it, and hold it for the time of a verb.
 
     Raises
     ------
     DataError
-        If it is not a run folder, or a file of it is damaged.
+        If it is not a run folder, a file of it is damaged, or a name in it is a link: someone else may have made it.
     ConfigError
         If another process works in it.
+    OSError
+        If it cannot be written.
     """
-    if not (path / "provenance.json").is_file():
-        raise DataError(expected(str(path), "no provenance.json", "a run folder"))
+    _require_run(path)
     with locked(path, verb):
-        folder = RunFolder(path, read_provenance(path))
-        folder.verify()
-        if verb != "resume":
-            yield folder
-            return
-        with _recorded(folder):
-            yield folder
+        refuse_links(path)
+        remove_parts(path)
+        yield _verified(path)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[RunFolder]:
+    """Open a run folder to read it, verify it, and keep others from writing there meanwhile; it is left as it is.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `reopen`.
+    """
+    _require_run(path)
+    with shared(path):
+        refuse_links(path)
+        yield _verified(path)
+
+
+@contextmanager
+def recorded(folder: RunFolder) -> Iterator[None]:
+    """Record in a folder how a block failed; the error itself goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if folder.status != "interrupted":  # as a fit has recorded it, which writes more
+            folder.fail(error, "interrupted", str(error) or "stopped by a signal")
+        error.add_note(f"go on with: retrodict resume {folder.path}")
+        raise
+    except RetrodictError as error:
+        folder.fail(error, "failed", reason(error))
+        raise
+    except Exception as error:
+        folder.fail(error, "failed", reason(error), traceback.format_exc())
+        raise
+
+
+def vacant(path: Path) -> bool:
+    """Return whether a folder is empty, but for what a run leaves that is killed before it has begun.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> vacant(Path(tempfile.mkdtemp()))
+    True
+    """
+    return path.is_dir() and all(_abandoned(p) for p in path.iterdir())
 
 
 def fingerprint(path: Path) -> str:
@@ -263,6 +354,9 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("sha256") != _digest(content):
         raise DataError(expected(str(path), "content that does not match its checksum", "the file that the run wrote"))
+    wrong = [k for k, kind in _SHAPE.items() if not isinstance(content.get(k), kind)]
+    if wrong:
+        raise DataError(expected(f"{path}: {wrong[0]}", repr(content.get(wrong[0])), "what a run writes there"))
     return content
 
 
@@ -275,35 +369,51 @@ def _stamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
 
 
-def _fresh(out: Path | None, stem: str) -> Path:
+def _require_run(path: Path) -> None:
+    if not (path / "provenance.json").is_file():
+        raise DataError(expected(str(path), "no provenance.json", "a run folder"))
+
+
+def _verified(path: Path) -> RunFolder:
+    folder = RunFolder(path, read_provenance(path))
+    folder.verify()
+    return folder
+
+
+def _fresh(out: Path | None, stem: str) -> tuple[Path, bool]:
+    """Return a folder that a run may take, and whether it was made for it."""
     try:
         if out is None:
             base = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
             out, n = base, 1
             while out.exists():
                 out, n = base.with_name(f"{base.name}-{n}"), n + 1
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ConfigError(expected("--out", f"{out}, which is not empty", "a new or an empty folder"))
+        made = not out.exists()
+        if not made:
+            _require_vacant(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(expected("--out", f"{out} ({error.strerror})", "a folder that can be written")) from error
-    return out
+    return out, made
 
 
-@contextmanager
-def _recorded(folder: RunFolder) -> Iterator[None]:
-    """Record in the folder how a block failed."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if folder.status != "interrupted":  # as a fit has recorded it, which writes more
-            folder.finish("interrupted", str(error) or "stopped by a signal")
-        error.add_note(f"go on with: retrodict resume {folder.path}")
-        raise
-    except RetrodictError as error:
-        folder.finish("failed", str(error))
-        raise
-    except Exception as error:
-        folder.log.write("traceback", text=traceback.format_exc())
-        folder.finish("failed", f"{type(error).__name__}: {error}")
-        raise
+def _require_vacant(path: Path) -> None:
+    if not vacant(path):
+        raise ConfigError(expected("--out", f"{path}, which is not empty", "a new or an empty folder"))
+
+
+def _abandoned(path: Path) -> bool:
+    """Return whether a file is of a run that was killed before its provenance was written."""
+    if is_part(path):
+        return True
+    if path.is_symlink() or not path.is_file() or path.name not in (".lock", "config.toml"):
+        return False
+    raw = path.read_bytes()
+    return bool(_HOLDER.fullmatch(raw)) if path.name == ".lock" else raw.startswith(b"[retrodict]\n")
+
+
+def _discard(path: Path, made: bool) -> None:
+    for name in _BARE - {".lock"}:
+        (path / name).unlink(missing_ok=True)
+    if made:
+        shutil.rmtree(path)

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrodict.cases.record import RunFolder, reopen
+from retrodict.cases.lock import READ_ONLY
+from retrodict.cases.record import RunFolder, read_only, reopen
 from retrodict.cases.tables import diagnostics_table, parameter_table, typeset_units, variable_table
-from retrodict.physics.errors import DataError, expected
+from retrodict.cases.toml import setting_text
+from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.solvers.files import read_json, write_text
 from retrodict.solvers.result import load_dataset
 
@@ -23,13 +25,16 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 __all__ = ["report", "write_index", "write_report"]
 
 
-def report(path: Path) -> tuple[Path, list[str]]:
+def report(path: Path, out: Path | None = None) -> tuple[Path, list[str]]:
     """Rebuild the report of a run folder.
 
     Parameters
     ----------
     path : Path
         A run folder.
+    out : Path, optional
+        A new HTML file elsewhere: the folder is then read and left as it is, so that one which may not be written has
+        its report too.
 
     Returns
     -------
@@ -40,6 +45,10 @@ def report(path: Path) -> tuple[Path, list[str]]:
     ------
     DataError
         If the folder is not a run folder or a file that the report shows has changed since the run.
+    ConfigError
+        If ``out`` exists, or another process works in the folder.
+    OSError
+        If the report cannot be written.
 
     Examples
     --------
@@ -47,10 +56,21 @@ def report(path: Path) -> tuple[Path, list[str]]:
     Traceback (most recent call last):
     retrodict.physics.errors.DataError: no/such/run: got no provenance.json, expected a run folder
     """
-    with reopen(path, "report") as folder:
-        # The report itself is about to be written anew.
-        notes = [w for w in folder.warnings if not w.startswith("report.html")]
-        return write_report(folder, notes), notes
+    if out is not None:
+        if out.exists() or out.is_symlink():
+            raise ConfigError(expected("--out", f"{out}, which exists", "a new file"))
+        with read_only(path) as folder:
+            notes = _notes(folder)
+            write_text(out, _page(folder, notes))
+            return out, notes
+    try:
+        with reopen(path, "report") as folder:
+            notes = _notes(folder)
+            return write_report(folder, notes), notes
+    except OSError as error:
+        if error.errno in READ_ONLY:
+            error.add_note(f"{path} may not be written; `retrodict report DIR --out FILE.html` leaves it as it is")
+        raise
 
 
 def write_report(folder: RunFolder, notes: Sequence[str] = ()) -> Path:
@@ -73,32 +93,10 @@ def write_report(folder: RunFolder, notes: Sequence[str] = ()) -> Path:
     DataError
         If a file that the report shows is damaged.
     """
-    path = folder.path
-    kept = [*folder.provenance.get("notes", []), *notes]
-    folder.provenance["notes"] = list(dict.fromkeys(kept))
-    verb = folder.provenance["verb"]
-    found: dict[str, Any] = {"parameters": None, "diagnostics": None, "variables": None, "verdicts": None}
-    found["widened"] = ""
-    if (path / "posterior.nc").exists():
-        posterior = load_dataset(path / "posterior.nc")
-        found |= {"parameters": parameter_table(posterior), "widened": posterior.attrs.get("widened", "")}
-    if (path / "diagnostics.nc").exists():
-        found["diagnostics"] = diagnostics_table(load_dataset(path / "diagnostics.nc"))
-    if (path / "result.nc").exists() and verb != "validate":
-        found["variables"] = variable_table(load_dataset(path / "result.nc"))
-    if (path / "verdicts.json").exists():
-        found["verdicts"] = read_json(path / "verdicts.json")
-    history = load_dataset(path / "history.nc") if (path / "history.nc").exists() else None
-    context = {
-        "p": folder.provenance,
-        "command": _command(folder.provenance["command"]),
-        "steps": history.sizes.get("step", 0) if history is not None else None,
-        "figures": _figures(path / "figures"),
-        **found,
-    }
-    write_text(path / "report.html", _templates().get_template("run.html.j2").render(context))
+    page = _page(folder, notes)
+    write_text(folder.path / "report.html", page)
     folder.seal()
-    return path / "report.html"
+    return folder.path / "report.html"
 
 
 def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -133,6 +131,39 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     return path
 
 
+def _notes(folder: RunFolder) -> list[str]:
+    """Return what was found amiss, but for the report itself, which is about to be written anew."""
+    return [w for w in folder.warnings if not w.startswith("report.html")]
+
+
+def _page(folder: RunFolder, notes: Sequence[str]) -> str:
+    """Return the page of a run, and keep the notes in its provenance."""
+    path = folder.path
+    kept = [*folder.provenance.get("notes", []), *notes]
+    folder.provenance["notes"] = list(dict.fromkeys(kept))
+    verb = folder.provenance["verb"]
+    found: dict[str, Any] = {"parameters": None, "diagnostics": None, "variables": None, "verdicts": None}
+    found["widened"] = ""
+    if (path / "posterior.nc").exists():
+        posterior = load_dataset(path / "posterior.nc")
+        found |= {"parameters": parameter_table(posterior), "widened": posterior.attrs.get("widened", "")}
+    if (path / "diagnostics.nc").exists():
+        found["diagnostics"] = diagnostics_table(load_dataset(path / "diagnostics.nc"))
+    if (path / "result.nc").exists() and verb != "validate":
+        found["variables"] = variable_table(load_dataset(path / "result.nc"))
+    if (path / "verdicts.json").exists():
+        found["verdicts"] = read_json(path / "verdicts.json")
+    history = load_dataset(path / "history.nc") if (path / "history.nc").exists() else None
+    context = {
+        "p": folder.provenance,
+        "command": _command(folder.provenance["command"]),
+        "steps": history.sizes.get("step", 0) if history is not None else None,
+        "figures": _figures(path / "figures"),
+        **found,
+    }
+    return _templates().get_template("run.html.j2").render(context)
+
+
 def _templates() -> jinja2.Environment:
     import jinja2
 
@@ -145,6 +176,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.globals["assessments"] = _STYLES
     environment.filters["number"] = _number
+    environment.filters["setting"] = setting_text
     environment.filters["duration"] = _duration
     environment.filters["units"] = typeset_units
     return environment
@@ -153,8 +185,8 @@ def _templates() -> jinja2.Environment:
 def _number(value: Any) -> str:
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
+    if not isinstance(value, float):
+        return str(value)  # a count has no digits to spare
     text = f"{value:.5g}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", "−", 1 if value < 0 else 0)
 

@@ -10,7 +10,7 @@ from retrodict.cases.config import resolve
 from retrodict.cases.environment import moved
 from retrodict.cases.fit import FitOutcome, set_up, solve_into
 from retrodict.cases.prepare import require_device
-from retrodict.cases.record import reopen
+from retrodict.cases.record import recorded, reopen
 from retrodict.cases.registry import find
 from retrodict.cases.run import RunOutcome, simulate_into
 from retrodict.cases.validate import ValidateOutcome, check_into
@@ -67,14 +67,14 @@ def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutc
         require_device(config.device)
         data = folder.data_file()
         folder.check_files()
-        if verb == "fit":  # the other verbs begin anew
-            folder.warnings += moved(folder.provenance)
-        folder.restart()
-        if verb == "run":
-            return simulate_into(folder, case, config)
-        if verb == "validate":
-            return check_into(folder, case, config)
-        if verb != "fit":
+        if verb not in ("run", "fit", "validate"):
             raise ConfigError(expected(str(path), f"a folder of verb {verb!r}", "one of run, fit or validate"))
-        problem, solver = set_up(case, config, data)
-        return solve_into(folder, case, config, problem, solver, resume=True)
+        posed = set_up(case, config, data) if verb == "fit" else None
+        # Nothing that was refused above has changed what the folder says of itself.
+        with recorded(folder):
+            if verb == "fit":  # the other verbs begin anew
+                folder.warnings += moved(folder.provenance)
+            folder.restart()
+            if posed is not None:
+                return solve_into(folder, case, config, *posed, resume=True)
+            return simulate_into(folder, case, config) if verb == "run" else check_into(folder, case, config)

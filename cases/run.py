@@ -118,6 +118,7 @@ def simulate_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> Run
     from retrodict.solvers.result import save_dataset
 
     data = case.simulate(config, Seeds(config.seed))
+    folder.log.write("simulated")  # a folder that was removed meanwhile is told here, and not made again
     _check_finite(case, data)
     save_dataset(data, folder.path / "result.nc")
     alarms = [line for line in str(data.attrs.get("alarms", "")).splitlines() if line]

@@ -26,9 +26,7 @@ def cases(out: Console, err: Console) -> None:
     from retrodict.cases.registry import entries
 
     known = entries()
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("case", "system", "summary"):
-        grid.add_column(column, no_wrap=column != "summary")
+    grid = _grid("case", "system", "summary")
     for entry in known:
         if not entry.error:
             origin = "" if entry.origin == "retrodict" else f" [dim]({escape(entry.origin)})[/]"
@@ -45,17 +43,16 @@ def settings(out: Console, name: str) -> None:
     from retrodict.cases.case import PRESETS
     from retrodict.cases.config import describe, resolve
     from retrodict.cases.registry import find
+    from retrodict.cases.toml import setting_text
 
     case = find(name)
     presets = list(dict.fromkeys([*PRESETS, *case.presets]))
     columns = {p: describe(resolve(case, p)) for p in presets}
     out.print(f"[bold]{escape(case.name)}[/] ({escape(case.system)}): {escape(case.summary)}")
     out.print(f"verbs: {', '.join(case.verbs)}", highlight=False)
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("setting", *presets, "units", "meaning"):
-        grid.add_column(column)
+    grid = _grid("setting", *presets, "units", "meaning")
     for rows in zip(*columns.values(), strict=True):
-        values = [escape(str(r["value"])) for r in rows]
+        values = [escape(setting_text(r["value"])) for r in rows]
         grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"]))
     out.print(grid)
 
@@ -87,14 +84,13 @@ def outcome(
 def table(out: Console, err: Console, members: MemberTable, *, strict: bool = False) -> int:
     """Print the members of a sweep, a demo or ``validate --all``; return the exit code, as of `outcome`."""
     from retrodict.cases.cli import FAILED, OK
+    from retrodict.cases.toml import setting_text
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
     columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
-    for column in ("run", *columns, "status", "assessment", "seconds"):
-        grid.add_column(column, justify="left" if column in ("run", "status", "assessment") else "right")
+    grid = _grid("run", *columns, "status", "assessment", "seconds", right=(*columns, "seconds"))
     for m in members.rows:
         status = f"[{'green' if m.ok else 'bold red'}]{escape(m.status)}[/]"
-        cells = [_short(m.cells.get(c)) for c in columns]
+        cells = [_short(m.cells.get(c)) if c in m.found else escape(setting_text(m.cells.get(c))) for c in columns]
         held = f"[{_STYLES[m.assessment]}]{m.assessment}[/]" if m.assessment else "–"
         grid.add_row(escape(m.label), *cells, status, held, f"{m.seconds:.1f}")
     out.print(grid)
@@ -109,9 +105,7 @@ def comparison(out: Console, found: Comparison) -> int:
     """Print how two runs differ; return the exit code."""
     from retrodict.cases.cli import FAILED, OK
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("what", "first", "second", "max abs", "max rel", ""):
-        grid.add_column(column, justify="right" if column.startswith("max") else "left", overflow="fold")
+    grid = _grid("what", "first", "second", "max abs", "max rel", "", right=("max abs", "max rel"))
     for row in found.rows:
         mark = "[green]=[/]" if row.equal else "[dim]info[/]" if row.informative else "[bold red]differs[/]"
         grid.add_row(
@@ -126,9 +120,7 @@ def findings(out: Console, found: Sequence[Finding]) -> int:
     """Print what the doctor found; return the exit code."""
     from retrodict.cases.cli import FAILED, OK
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("", "what", "found"):
-        grid.add_column(column)
+    grid = _grid("", "what", "found")
     for f in found:
         mark = "[green]ok[/]" if f.ok else "[bold red]broken[/]"
         grid.add_row(mark, escape(f.what), escape(f.detail))
@@ -146,10 +138,17 @@ def _assessment(out: Console, word: str, reasons: Sequence[str]) -> None:
         out.print(f"  {reason}", markup=False, highlight=False)
 
 
-def _verdicts(out: Console, verdicts: Sequence[Any]) -> None:
+def _grid(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table that folds on a narrow terminal: a name or a number that is cut says something else."""
     grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("", "check", "against", "ours", "reference", "error", "tolerance"):
-        grid.add_column(column, justify="right" if column in ("ours", "reference", "error", "tolerance") else "left")
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return grid
+
+
+def _verdicts(out: Console, verdicts: Sequence[Any]) -> None:
+    numeric = ("ours", "reference", "error", "tolerance")
+    grid = _grid("", "check", "against", *numeric, right=numeric)
     for v in verdicts:
         word = "passed" if v.passed else "missed" if v.kind == "published" and v.error is not None else "FAILED"
         style = "green" if v.passed else "bold red"
@@ -165,9 +164,7 @@ def _estimate(out: Console, done: Any) -> None:
         return
     from retrodict.cases.tables import parameter_table, typeset_units
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("unknown", "estimate", "units", "95 % interval", "what the data say"):
-        grid.add_column(column)
+    grid = _grid("unknown", "estimate", "units", "95 % interval", "what the data say")
     rows = parameter_table(done.posterior.isel(parameter=slice(0, 30)))
     for row in rows:
         value, units = f"{row['estimate']} ± {row['std']}", typeset_units(row["units"])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
-import signal
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import config_hash, parse_assignments, read_settings
-from retrodict.cases.members import Member, MemberTable, Row, carry_out, claim, tabulated
+from retrodict.cases.fit import set_up
+from retrodict.cases.members import Member, MemberTable, Row, carry_out, carry_out_apart, claimed, lost, tabulated
 from retrodict.cases.prepare import prepare
-from retrodict.cases.signals import terminable
-from retrodict.physics.errors import ConfigError, expected
+from retrodict.cases.record import fingerprint
+from retrodict.cases.toml import setting_text
+from retrodict.physics.errors import ConfigError, expected, reason
 from retrodict.solvers.files import write_text
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def parse_grid(axes: Sequence[str]) -> dict[str, list[Any]]:
             raise ConfigError(expected("--grid", f"{key!r} twice", "each key once"))
         try:
             grid[key] = list(tomllib.loads(f"x = [{values}]")["x"])
+        except RecursionError as error:
+            raise ConfigError(expected("--grid", repr(text), "values that are not nested as deeply")) from error
         except tomllib.TOMLDecodeError:
             grid[key] = [parse_assignments([f"x={v.strip()}"])["x"] for v in values.split(",")]
     if not grid:
@@ -106,22 +107,28 @@ def sweep(
     verb = verb or ("fit" if found.problem is not None else "run")
     if verb not in found.verbs:
         raise ConfigError(expected("--verb", repr(verb), f"one of {', '.join(found.verbs)}"))
+    if data is not None and verb != "fit":
+        raise ConfigError(expected("--data", f"a file for the verb {verb!r}", "the verb 'fit', which alone reads data"))
     base = read_settings(config, found.name) if config is not None else {}
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    members, hashes = [], []
+    members, configs = [], []
     pending = out or Path("runs") / f"{found.name}-sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     for number, point in enumerate(points):
         merged = _merged(base, settings or {}, point)
         _, frozen = prepare(found, preset=preset, settings=merged, seed=seed, device=device)
-        hashes.append(config_hash(frozen))
+        configs.append(frozen)
         options: dict[str, Any] = {"preset": preset, "settings": merged, "seed": seed, "device": device}
-        options |= {"data": data.absolute() if data else None} if verb == "fit" else {}
+        options |= {"data": data.absolute()} if data else {}
         name = case if isinstance(case, str) else found
         members.append(Member(f"{number:04d}", verb, name, pending.absolute() / f"{number:04d}", options, point))
-    plan = {"case": found.name, "verb": verb, "grid": dict(grid), "members": hashes}
-    folder = claim(pending, "sweep.json", plan)
-    work, write = partial(_execute, members, workers, scheduler), partial(_summarise, folder, found, grid)
-    return tabulated(members, work, write)
+    plan: dict[str, Any] = {"case": found.name, "verb": verb, "grid": dict(grid)}
+    plan["members"] = [config_hash(c) for c in configs]
+    if data is not None:
+        set_up(found, configs[0], data)  # refused before any work, and before the folder is made
+        plan["data"] = fingerprint(data)  # other data make another sweep
+    work, write = partial(_execute, members, workers, scheduler), partial(_summarise, pending, found, grid)
+    with claimed(pending, "sweep.json", plan):
+        return tabulated(members, work, write)
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,29 +154,15 @@ def _execute(members: Sequence[Member], workers: int | None, scheduler: str | No
         except (OSError, ValueError) as error:
             raise ConfigError(expected("--scheduler", f"{scheduler!r} ({error})", "a dask scheduler")) from error
         with client:
-            return list(client.gather(client.map(carry_out, members, pure=False)))
+            futures = client.map(carry_out, members, pure=False)
+            distributed.wait(futures)  # type: ignore[no-untyped-call]
+            return [
+                f.result() if f.status == "finished" else lost(m, reason(f.exception()))
+                for m, f in zip(members, futures, strict=True)
+            ]
     count = min(workers or len(os.sched_getaffinity(0)), len(members))
-    if count == 1:
-        return [carry_out(m) for m in members]
-    import dask
-
     # Processes, not threads: NetCDF and signals belong to one thread, and a crash takes one member only.
-    library: Any = dask  # its annotations do not export what its manual does
-    tasks = [library.delayed(_in_worker)(m, dask_key_name=f"member-{m.label}") for m in members]
-    # Ctrl-C reaches the workers of a terminal too: this process alone heeds it, and ends them.
-    quiet, spawned = (signal.SIGINT, signal.SIG_IGN), multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, spawned, initializer=signal.signal, initargs=quiet) as pool:
-        try:
-            return list(library.compute(*tasks, scheduler="processes", pool=pool, num_workers=count, chunksize=1))
-        except KeyboardInterrupt:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _in_worker(member: Member) -> Row:
-    with terminable():
-        return carry_out(member)
+    return [carry_out(m) for m in members] if count == 1 else carry_out_apart(members, count)
 
 
 def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> MemberTable:
@@ -185,7 +178,11 @@ def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]],
     save_dataset(_dataset(columns, rows), folder / "sweep.nc")
     varied = ", ".join(f"{k} ({len(v)})" for k, v in grid.items())
     page = [
-        {**vars(r), "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else ""}
+        {
+            **vars(r),
+            "cells": {k: v if k in r.found else setting_text(v) for k, v in r.cells.items()},
+            "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else "",
+        }
         for r in rows
     ]
     index = write_index(folder / "index.html", f"Sweep: {case.name}", f"{case.summary} Varied: {varied}.", page)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from retrodict.physics.errors import ConfigError, expected
 
-__all__ = ["to_toml"]
+__all__ = ["setting_text", "to_toml"]
 
 
 def to_toml(tables: Mapping[str, Any], prefix: str = "") -> str:
@@ -45,6 +46,18 @@ def to_toml(tables: Mapping[str, Any], prefix: str = "") -> str:
             name = f"{prefix}{_key(key)}"
             lines.append(f"\n[{name}]\n" + to_toml(value, f"{name}."))
     return "".join(lines)
+
+
+def setting_text(value: Any) -> str:
+    """Return the value of a setting as ``--set`` and a settings file take it, to the last digit; a dash for none.
+
+    Examples
+    --------
+    >>> setting_text(101325.0), setting_text("gold"), setting_text([1, 2.5]), setting_text(None)
+    ('101325.0', '"gold"', '[1, 2.5]', '–')
+    """
+    plain = value.tolist() if hasattr(value, "tolist") else str(value) if isinstance(value, PurePath) else value
+    return "–" if plain is None else _value(plain, "setting")
 
 
 def _key(name: str) -> str:

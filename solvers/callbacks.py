@@ -6,11 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from retrodict.solvers.base import Metrics
+from retrodict.solvers.files import append_line
 
 __all__ = ["Callback", "JsonLog", "ProgressBar"]
 
@@ -48,8 +50,7 @@ class JsonLog:
     def write(self, event: str, **details: Any) -> None:
         """Append one event with the time of day."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **details}, default=str)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        append_line(self.path, line)
 
 
 class ProgressBar:
@@ -91,11 +92,13 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._progress is not None:
-            self._progress.stop()
+            with suppress(OSError):  # the terminal has gone, and with it whoever looked at the bar
+                self._progress.stop()
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Move the bar."""
         if self._progress is not None:
             shown = next(iter(metrics.items()), None)
             text = f"{self.title} {shown[0]}={shown[1]:.4g}" if shown else self.title
-            self._progress.update(self._task, completed=step, description=text)
+            with suppress(OSError):
+                self._progress.update(self._task, completed=step, description=text)

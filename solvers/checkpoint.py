@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ __all__ = ["Checkpoint", "CheckpointStore", "CheckpointWarning", "read_checkpoin
 
 _MAGIC = b"RETRODICT-CHECKPOINT-1\n"
 _DIGEST = 32
+_NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
 class CheckpointWarning(UserWarning):
@@ -140,7 +142,9 @@ class CheckpointStore:
 
     def paths(self) -> list[Path]:
         """Return the checkpoint files, newest first."""
-        return sorted(self.folder.glob("step-*.ckpt"), reverse=True)
+        named = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("step-*.ckpt")}
+        steps = {path: int(name[1]) for path, name in named.items() if name}
+        return sorted(steps, key=steps.__getitem__, reverse=True)
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and remove those beyond ``keep``."""

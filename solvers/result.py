@@ -115,12 +115,19 @@ def save_dataset(dataset: xr.Dataset, path: Path) -> None:
         if var.dtype.kind in "iufb" and var.size and var.ndim
     }
 
-    def write(temporary: Path) -> None:
-        plain.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
-        raw = temporary.read_bytes()
-        temporary.write_bytes(raw + _TRAILER + hashlib.sha256(raw).digest())
+    raw = _netcdf(plain, encoding)
+    write_atomic(path, lambda p: p.write_bytes(raw + _TRAILER + hashlib.sha256(raw).digest()))
 
-    write_atomic(path, write)
+
+def _netcdf(dataset: xr.Dataset, encoding: Mapping[Any, Any]) -> bytes:
+    """Return a dataset as the bytes of a NetCDF-4 file: HDF5 would hide why a disk does not take it."""
+    import netCDF4
+    from xarray.backends import NetCDF4DataStore
+
+    content = netCDF4.Dataset("memory.nc", "w", format="NETCDF4", memory=max(4096, 2 * dataset.nbytes))
+    store: Any = NetCDF4DataStore(content)  # type: ignore[no-untyped-call]
+    dataset.dump_to_store(store, encoding=encoding)
+    return bytes(content.close())
 
 
 def is_sealed(path: Path) -> bool:

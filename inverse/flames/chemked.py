@@ -15,7 +15,7 @@ from typing import Any, Literal
 from retrodict.inverse.flames.burning_velocities import BurningVelocities, BurningVelocity
 from retrodict.inverse.flames.quantities import amount, quantity
 from retrodict.physics.decoding import decoding
-from retrodict.physics.errors import DataError, expected
+from retrodict.physics.errors import DataError, expected, refuse_unknown
 from retrodict.physics.sealed_text import check_seal, sealed
 from retrodict.physics.yaml_limits import check_yaml
 from retrodict.solvers.files import sha256, write_text
@@ -30,6 +30,18 @@ _KINDS: Mapping[str, tuple[Literal["mole", "mass"], float]] = {
     "mole percent": ("mole", 100.0),
     "mass fraction": ("mass", 1.0),
 }
+
+_FIELDS = (
+    *("file-authors", "file-version", "chemked-version", "file-type", "reference", "experiment-type", "apparatus"),
+    *("common-properties", "datapoints", "comment"),
+)
+_SPREADS = tuple(
+    f"{stem}{end}"
+    for stem in (_DEVIATION, "uncertainty", "upper-uncertainty", "lower-uncertainty")
+    for end in ("", "-type", "-sourcetype", "-method")
+)
+_PROPERTIES = ("composition", "temperature", "pressure", _VELOCITY, "equivalence-ratio", "comment", *_SPREADS)
+_SPECIES = ("species-name", "InChI", "SMILES", "atomic-composition", "amount")
 
 
 def read_chemked(path: Path, *, default_deviation: str | None = None) -> BurningVelocities:
@@ -72,6 +84,8 @@ def read_chemked(path: Path, *, default_deviation: str | None = None) -> Burning
     common = content.get("common-properties") or {}
     if not isinstance(common, dict):
         raise DataError(expected(f"{path}: common-properties", repr(common), "a mapping"))
+    refuse_unknown(content, _FIELDS, str(path), "a field of a ChemKED file", DataError)
+    refuse_unknown(common, _PROPERTIES, f"{path}: common-properties", "a property of datapoints", DataError)
     read = tuple(_point(p, common, f"{path}: datapoints[{i}]", default_deviation) for i, p in enumerate(points))
     reference, apparatus = (_mapping(content, k) for k in ("reference", "apparatus"))
     cited = [reference.get(k) for k in ("journal", "volume", "year", "pages")]
@@ -110,6 +124,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _point(point: Any, common: Mapping[str, Any], where: str, default: str | None) -> BurningVelocity:
     if not isinstance(point, dict):
         raise DataError(expected(where, repr(point), "a mapping"))
+    refuse_unknown(point, _PROPERTIES, where, "a property of datapoints", DataError)
     fields = {**common, **point}
     for name in ("composition", "temperature", "pressure", _VELOCITY):
         if fields.get(name) is None:
@@ -134,6 +149,7 @@ def _composition(raw: Any, where: str) -> tuple[dict[str, float], Literal["mole"
     if not isinstance(kind, str) or kind not in _KINDS:
         raise DataError(expected(f"{where}.kind", repr(kind), f"one of {sorted(_KINDS)}"))
     basis, whole = _KINDS[kind]
+    refuse_unknown(raw, ("kind", "species"), where, "'kind' and 'species'", DataError)
     fractions: dict[str, float] = {}
     species = raw.get("species")
     for k, entry in enumerate(species if isinstance(species, list) else ()):
@@ -141,6 +157,7 @@ def _composition(raw: Any, where: str) -> tuple[dict[str, float], Literal["mole"
         name = entry.get("species-name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or name in fractions:
             raise DataError(expected(f"{at}.species-name", repr(name), "a name, each once"))
+        refuse_unknown(entry, _SPECIES, at, "a field of a species", DataError)
         fractions[name] = amount(entry.get("amount"), f"{at}.amount") / whole
     if not fractions:
         raise DataError(expected(f"{where}.species", repr(species), "a list of at least one"))
@@ -150,7 +167,10 @@ def _composition(raw: Any, where: str) -> tuple[dict[str, float], Literal["mole"
 def _deviation(places: Sequence[Any], value: float, where: str, default: str | None) -> float:
     for place in places:
         for item in place if isinstance(place, list) else [place]:
-            if isinstance(item, dict) and _DEVIATION in item:
+            if not isinstance(item, dict):
+                continue
+            refuse_unknown(item, _PROPERTIES + _SPREADS, where, "a word on the spread of a value", DataError)
+            if _DEVIATION in item:
                 kind = item.get(f"{_DEVIATION}-type")
                 if kind not in ("absolute", "relative"):
                     raise DataError(expected(f"{where}.{_DEVIATION}-type", repr(kind), "'absolute' or 'relative'"))

@@ -109,7 +109,7 @@ def write_gains(
         attributes | {"sha256": _digest(attributes, values)},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     try:
         checked = {"compressors": (ZstdCodec(), Crc32cCodec())}
         data.to_zarr(beside / "new", consolidated=False, zarr_format=3, encoding=dict.fromkeys(data.variables, checked))

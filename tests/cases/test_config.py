@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -24,8 +25,10 @@ from retrodict.cases.config import (
     setting,
 )
 from retrodict.cases.prepare import prepare
-from retrodict.cases.toml import to_toml
-from retrodict.physics.errors import ConfigError
+from retrodict.cases.sweep import parse_grid
+from retrodict.cases.toml import setting_text, to_toml
+from retrodict.physics.errors import ConfigError, DataError
+from retrodict.solvers.files import read_json
 
 
 class Grid(Settings):
@@ -128,6 +131,46 @@ def test_files_that_are_not_toml(tmp_path: Path, content: bytes) -> None:
         read_settings(tmp_path, "toy")
 
 
+HEADED = '[retrodict]\ncase = "toy"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADED + "[setings]\nrate = 1.0\n", r"unknown key 'setings'.*did you mean 'settings'\?"),
+        ("rate = 1.0\n" + HEADED + "[settings]\n", "unknown key 'rate', expected .* which holds all settings"),
+        (HEADED + 'presett = "paper"\n[settings]\n', r"\[retrodict\]: got the unknown key 'presett'.*'preset'"),
+        (HEADED + "settings = 3\n", "unknown key 'settings'"),
+        (HEADED, r"\[settings\]: got no table"),
+        (HEADED + "[settings]\nrate = 1.0\n[Settings]\n", "unknown key 'Settings'"),
+    ],
+)
+def test_a_file_with_a_heading_loses_nothing_in_silence(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        prepare(CASE, config=file)
+
+
+@pytest.mark.parametrize("depth", [250, 500, 100_000])
+def test_nesting_beyond_all_measure_is_an_error_of_ours(tmp_path: Path, depth: int) -> None:
+    file = tmp_path / "a.toml"
+    for text in ("shape = " + "[" * depth + "]" * depth, "grid = " + "{a = " * depth + "1" + "}" * depth):
+        file.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            prepare(CASE, config=file)
+        assert len(str(caught.value)) < 5000
+        with pytest.raises(ConfigError):
+            prepare(CASE, settings=parse_assignments([text]))
+        if depth > 1000:
+            with pytest.raises(ConfigError, match="nested"):
+                parse_grid([text])
+    (tmp_path / "a.json").write_text("[" * depth + "]" * depth)
+    if depth > 1000:
+        with pytest.raises(DataError, match="nested too deeply"):
+            read_json(tmp_path / "a.json")
+
+
 def test_settings_are_frozen_and_described() -> None:
     config = resolve(CASE, "default")
     with pytest.raises(ValueError, match="frozen"):
@@ -147,6 +190,16 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 tables = st.dictionaries(
     keys, leaves | st.lists(leaves, max_size=3) | st.dictionaries(keys, leaves, max_size=3), max_size=4
 )
+
+
+@given(leaves | st.lists(leaves, max_size=3))
+def test_the_text_of_a_setting_gives_it_back(value: object) -> None:
+    assert tomllib.loads(f"x = {setting_text(value)}")["x"] == value
+
+
+def test_settings_from_python_are_shown_as_from_the_command_line() -> None:
+    given = (np.float64(101325), np.int64(3), np.array([1.5]), Path("a/b"), None)
+    assert [setting_text(v) for v in given] == ["101325.0", "3", "[1.5]", '"a/b"', "–"]
 
 
 @given(tables)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
+import multiprocessing
+import os
+import pickle
+import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
+from retrodict.cases import members
+from retrodict.cases.case import Case
 from retrodict.cases.doctor import doctor, verify_manifest
-from retrodict.cases.sweep import parse_grid
+from retrodict.cases.lock import locked
+from retrodict.cases.members import Member, Row
+from retrodict.cases.sweep import parse_grid, sweep
 from retrodict.physics.errors import DataError
 from retrodict.solvers.files import sha256
-from retrodict.solvers.result import load_dataset
+from retrodict.solvers.result import load_dataset, save_dataset
 
 from .conftest import Cli
 
@@ -64,6 +77,82 @@ def test_a_damaged_member_is_recorded(cli: Cli) -> None:
     assert code == 1
     assert [r["status"] for r in rows] == ["failed", "ok"]
     assert "has changed" in rows[0]["message"]
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case[Any]:
+    """A case whose runs with an odd seed end their process; for processes that are started afresh."""
+    text = (
+        "import os, signal, xarray as xr\n"
+        "from retrodict.cases.case import Case\n"
+        "from retrodict.cases.config import CaseConfig\n"
+        "def simulate(config, seeds):\n"
+        "    if config.seed % 2:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL) if config.seed > 1 else os._exit(7)\n"
+        "    return xr.Dataset({'x': ('i', [1.0])})\n"
+        "case = Case('fragile', 'tests', 'Dies.', CaseConfig, simulate)\n"
+    )
+    (tmp_path / "fragile.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return importlib.import_module("fragile").case  # type: ignore[no-any-return]
+
+
+@pytest.mark.slow
+def test_a_killed_process_costs_one_member(fragile: Case[Any]) -> None:
+    done = sweep(fragile, {"seed": [0, 1, 3, 2]}, out=Path("s"), workers=2)
+    assert [r.status for r in done.rows] == ["ok", "failed", "failed", "ok"]
+    assert done.rows[1].message == "its process ended with exit code 7"
+    assert done.rows[2].message == "killed by signal 9 (SIGKILL)"
+    assert len(list(csv.DictReader(Path("s/sweep.csv").read_text().splitlines()))) == 4
+
+
+def _dies(pipe: Connection) -> None:
+    """Serve as a process of a sweep does, but die at the second run."""
+    for number in range(3):
+        pipe.recv_bytes()
+        if number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        row = Row("0", "ok", True, 0.0, "", "", {})
+        pipe.send_bytes(pickle.dumps(row))
+
+
+def test_every_run_is_given_once_and_those_of_dead_processes_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "_serve", _dies)
+    fork = multiprocessing.get_context("fork")  # at once, where a fresh process takes seconds
+    monkeypatch.setattr(members.multiprocessing, "get_context", lambda _kind: fork)
+    runs = [Member(str(k), "run", "cooling", Path("absent")) for k in range(5)]
+    rows = members.carry_out_apart(runs, 2)
+    assert [r.status for r in rows].count("failed") == 2
+    assert {r.message for r in rows if not r.ok} == {"killed by signal 9 (SIGKILL)"}
+    assert sum(r.ok for r in rows) == 3
+
+
+def test_a_sweep_is_of_one_file_of_data_and_refuses_it_before_any_work(cli: Cli, tmp_path: Path) -> None:
+    time = np.linspace(0.0, 120.0, 40)
+    words = ("--grid", "noise=0.1,0.2", "--data", "mine.nc")
+
+    def write(name: str, rate: float) -> None:
+        save_dataset(xr.Dataset({name: ("time", 50 * np.exp(-rate * time), {"units": "K"})}), Path("mine.nc"))
+
+    write("warmth", 0.03)
+    assert _sweep(cli, *words)[0] == 3
+    assert not Path("s").exists()
+    assert _sweep(cli, *words, "--verb", "run")[0] == 2
+    write("temperature", 0.03)
+    assert _sweep(cli, *words)[0] == 0
+    write("temperature", 0.04)
+    assert _sweep(cli, *words)[0] == 2  # not the rows of the other file under the name of this one
+
+
+def test_a_sweep_holds_its_folder(cli: Cli) -> None:
+    words = ("--grid", "rate=0.01")
+    assert _sweep(cli, *words)[0] == 0
+    (Path("s") / ".sweep.csv.abcdefgh.part").write_text("half")
+    with locked(Path("s"), "sweep"):
+        assert _sweep(cli, *words)[0] == 2
+    assert _sweep(cli, *words)[0] == 0
+    assert not list(Path("s").glob("*.part"))
 
 
 @pytest.mark.slow

@@ -362,3 +362,36 @@ def test_names_of_verbs_are_those_of_the_manual(cli: Cli) -> None:
     shown = cli("list", "cooling").stdout
     assert re.search(r"noise\s+0\.2\s+0\.5\s+0\.5\s+K", shown)
     assert find("cooling").verbs == ("run", "fit", "validate")
+
+
+def test_settings_are_shown_to_the_last_digit(cli: Cli) -> None:
+    assert cli("run", "cooling", "--set", "excess=101325", "--set", "rate=0.0123456789", "--out", "r").exit_code == 0
+    page = Path("r/report.html").read_text()
+    assert ">101325.0<" in page
+    assert ">0.0123456789<" in page
+    assert ">&#34;cpu&#34;<" in page
+    cli("run", "cooling", "--out", "s")
+    assert re.search(r"setting excess\s+101325\.0\s+60\.0", cli("compare", "r", "s").stdout)
+    words = ("--verb", "run", "--grid", "excess=101325,60", "--workers", "1", "--out", "w")
+    assert "101325" in cli("sweep", "cooling", *words).stdout
+    assert ">101325<" in Path("w/index.html").read_text()
+
+
+def _letters(text: str) -> list[str]:
+    return sorted(re.sub(r"\s", "", text))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_tables_fold_on_a_narrow_terminal_and_lose_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("run", "cooling", "--out", "f")
+    cli("run", "cooling", "--set", "rate=0.0123456789", "--out", "g")
+    sweep = ("sweep", "cooling", "--verb", "run", "--grid", "rate=0.0123456789", "--workers", "1", "--out", "s")
+    for words in (("list",), ("list", "cooling"), ("compare", "f", "g"), sweep):
+        cli(*words)  # a sweep is made once and then shown
+        monkeypatch.setenv("COLUMNS", "1000")
+        wide = cli(*words).stdout
+        monkeypatch.setenv("COLUMNS", "60")
+        narrow = cli(*words).stdout
+        assert max(map(len, narrow.splitlines())) <= 60
+        assert "…" not in narrow
+        assert _letters(narrow) == _letters(wide)

@@ -152,7 +152,7 @@ def test_checkpoints_that_are_all_damaged_are_exit_three(site: Path) -> None:
 
 def test_killed_before_the_first_checkpoint_starts_again(site: Path) -> None:
     assert _here("fit", "killable", "--out", "whole").exit_code == 0
-    assert _process("fit", "killable", "--out", "torn", at="SIGKILL:1").returncode == -9
+    assert _process("fit", "killable", "--out", "torn", at="SIGKILL:2").returncode == -9
     assert not list(Path("torn").glob("checkpoints/*"))
     assert _here("resume", "torn").exit_code == 0
     assert _bits("torn") == _bits("whole")

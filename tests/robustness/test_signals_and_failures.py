@@ -124,7 +124,7 @@ def test_a_signal_before_any_run_leaves_a_table_without_rows(site: Path, monkeyp
     monkeypatch.setattr("retrodict.cases.sweep.carry_out", stop)
     words = ("sweep", "stoppable", "--grid", "max_steps=8,9", "--out", "s", "--workers", "1")
     assert _here(*words).exit_code == 130
-    assert Path("s/sweep.csv").read_text().splitlines() == ["member,status,seconds,message"]
+    assert Path("s/sweep.csv").read_text().splitlines() == ["member,status,assessment,seconds,message"]
 
 
 @pytest.mark.parametrize("ends", ["diverged", "non-finite", "failed", "stalled", "invalid"])

@@ -1,4 +1,5 @@
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ STATE = {
 def written(folder, steps, value=0.0, solver="newton"):
     store = CheckpointStore(folder)
     for k in steps:
-        store.write(Checkpoint(solver, k, {"x": np.array([value + k])}, {"loss": np.arange(float(k))}))
+        store.write(Checkpoint(solver, k, {"x": np.array([value + k])}, {"loss": np.arange(float(k % 1000))}))
     return store
 
 
@@ -128,3 +129,14 @@ def test_left_over_parts_are_no_checkpoints(tmp_path):
     store = written(tmp_path, [1])
     (tmp_path / ".step-00000002.ckpt.x.part").write_bytes(b"half")
     assert [p.name for p in store.paths()] == ["step-00000001.ckpt"]
+
+
+def test_the_newest_is_that_of_the_last_step_and_not_of_the_last_write(tmp_path):
+    store = written(tmp_path, [9, 99_999_999, 100_000_000])
+    written(tmp_path, [100_000_001])
+    for age, path in enumerate(reversed(store.paths())):
+        os.utime(path, (1000 - age, 1000 - age))
+    assert [read_checkpoint(p).step for p in store.paths()] == [100_000_001, 100_000_000, 99_999_999]
+    assert store.newest("newton").step == 100_000_001
+    store.write(Checkpoint("newton", 5, {"x": np.ones(1)}, {}))  # beyond those that are kept
+    assert [read_checkpoint(p).step for p in store.paths()] == [100_000_001, 100_000_000, 99_999_999]

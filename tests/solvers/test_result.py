@@ -99,7 +99,7 @@ def test_a_dataset_that_is_no_result_is_refused(tmp_path):
 
 def test_a_failed_write_leaves_the_old_result(tmp_path, monkeypatch):
     save_dataset(DATASET, tmp_path / "a.nc")
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", lambda *_a, **_k: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(xr.Dataset, "dump_to_store", lambda *_a, **_k: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save_dataset(DATASET[["n"]], tmp_path / "a.nc")
     assert set(load_dataset(tmp_path / "a.nc").variables) == set(DATASET.variables)

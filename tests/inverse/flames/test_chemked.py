@@ -239,3 +239,21 @@ def test_what_is_no_text_is_refused(tmp_path):
         read_chemked(tmp_path)
     with pytest.raises(DataError, match="at least one"):
         BurningVelocities(())
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        (lambda c: c.update({"aparatus": {}}), r"unknown key 'aparatus', .*did you mean 'apparatus'"),
+        (lambda c: c["common-properties"].update({"presure": ["2 atm"]}), r"common-properties: .*mean 'pressure'"),
+        (lambda c: c["datapoints"][0].update({"equivalence ratio": ["1"]}), r"\[0\]: .*mean 'equivalence-ratio'"),
+        (lambda c: c["datapoints"][0]["composition"].update({"basis": "mass"}), r"composition: .*'basis'"),
+        (lambda c: c["datapoints"][0]["composition"]["species"][0].update({"amout": [1]}), r"mean 'amount'"),
+        (lambda c: c["datapoints"][0][VELOCITY][1].update({"evaluated-standard-deviaton": "1 cm/s"}), SPREAD),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_key_is_no_absent_key(tmp_path, slip, words):
+    content = document()
+    slip(content)
+    with pytest.raises(DataError, match=words):
+        read_chemked(stored(tmp_path / "a.yaml", content), default_deviation="5 %")

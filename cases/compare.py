@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrodict.cases.origin import stored
 from retrodict.cases.record import RunFolder, reopen
 from retrodict.physics.errors import ConfigError, expected
 from retrodict.solvers.files import read_json
@@ -108,6 +109,9 @@ def _rows(one: RunFolder, two: RunFolder, rtol: float) -> Iterator[Difference]:
         a, b = str(one.provenance[key]), str(two.provenance[key])
         if a != b or key in ("case", "status"):
             yield Difference(key, a, b, a == b, informative=key in ("preset", "seed") and a != b)
+    told = ["; ".join(map(str, stored(f.provenance))) for f in (one, two)]
+    if told[0] != told[1]:
+        yield Difference("data", told[0], told[1], equal=False)
     yield from _settings(one, two)
     for name in _FILES:
         yield from _datasets(name, one.path / name, two.path / name, rtol)

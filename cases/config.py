@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from retrodict.physics.errors import ConfigError, expected
 
@@ -90,8 +91,47 @@ class CaseConfig(Settings):
     max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1)
     checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1)
 
+    _preset: frozenset[str] = PrivateAttr(default=frozenset())
+    """Settings that the preset alone has set."""
+
+    def given(self, name: str) -> bool:
+        """Whether the user set something; defaults and presets were made for the case's own data.
+
+        Examples
+        --------
+        >>> CaseConfig(seed=0).given("seed"), CaseConfig().given("seed")
+        (True, False)
+        """
+        return name in self.model_fields_set and name not in self._preset
+
+    def ask(self, where: object, *names: str) -> None:
+        """Refuse a user's data while a fact about them is known by the default of the case's own data alone.
+
+        Parameters
+        ----------
+        where : object
+            The file, for the message.
+        *names : str
+            Settings that state facts about the data.
+
+        Raises
+        ------
+        ConfigError
+            Naming every setting that is to be given, and what it means.
+
+        Examples
+        --------
+        >>> CaseConfig().ask("mine.csv", "seed")
+        Traceback (most recent call last):
+        retrodict.physics.errors.ConfigError: mine.csv: got no value of seed (root of all random streams), expected each by --set KEY=VALUE or --config, for the defaults describe the case's own data
+        """  # noqa: E501 - a message has one line
+        fields = type(self).model_fields
+        if lacking := [f"{n} ({_meaning(fields[n])})" for n in names if not self.given(n)]:
+            wanted = "each by --set KEY=VALUE or --config, for the defaults describe the case's own data"
+            raise ConfigError(expected(str(where), f"no value of {', '.join(lacking)}", wanted))
+
     def files(self) -> dict[str, Path]:
-        """Return the files that settings name, by setting."""
+        """Return the files that a run reads beside the user's data: those that settings name, by setting."""
         named = [n for n, f in type(self).model_fields.items() if AfterValidator(_absolute) in f.metadata]
         return {n: Path(getattr(self, n)) for n in named if getattr(self, n)}
 
@@ -214,9 +254,11 @@ def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) 
     for _, layer in stack:
         _merge(merged, layer)
     try:
-        return case.Config.model_validate_json(json.dumps(merged, default=_plain))
+        config = case.Config.model_validate_json(json.dumps(merged, default=_plain))
     except ValidationError as error:
         raise ConfigError(_explain(error, case, stack)) from error
+    config._preset = frozenset(k for k in case.preset(preset) if not any(k in layer for _, layer in layers))
+    return config
 
 
 def config_hash(config: CaseConfig) -> str:
@@ -250,6 +292,11 @@ def describe(config: Settings, prefix: str = "") -> list[dict[str, Any]]:
         units, text = str(extra.get("units", "")), field.description or ""
         rows.append({"name": f"{prefix}{name}", "value": plain, "units": units, "help": text})
     return rows
+
+
+def _meaning(field: FieldInfo) -> str:
+    units = field.json_schema_extra.get("units") if isinstance(field.json_schema_extra, dict) else ""
+    return f"{field.description}, in {units}" if units and units != "1" else str(field.description)
 
 
 def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -92,6 +92,9 @@ def _carry_out(folder: Path, title: str, summary: str, members: Sequence[Member]
         for number, member in enumerate(members, 1):
             rows.append(carry_out(member))
             bar(number, {})
-    page = [{**vars(r), "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""} for r in rows]
+    page = [
+        {**vars(r), "waits": r.waits, "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""}
+        for r in rows
+    ]
     index = write_index(folder / "index.html", title, summary, page)
     return MemberTable(folder, index, tuple(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings as python_warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig
+from retrodict.cases.origin import declared, require_data
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
@@ -106,9 +108,10 @@ def fit(
     retrodict.physics.errors.ConfigError: fit: got case 'still', expected a case with an inverse problem; 'still' offers run, validate
     """  # noqa: E501 - a message has one line
     found, frozen = prepare(case, preset=preset, settings=settings, config=config, seed=seed, device=device)
+    require_data(found, "fit", data)
     problem, solver = set_up(found, frozen, data)
     heading = heading_of(found, "fit", preset)
-    with create(out, heading, frozen, data) as folder:
+    with create(out, heading, frozen, data, declared(found, frozen, "fit", data)) as folder:
         return solve_into(folder, found, frozen, problem, solver)
 
 
@@ -172,8 +175,7 @@ def solve_into(
         python_warnings.simplefilter("ignore", CheckpointWarning)  # told above
         watchers = (folder.log, bar)
         result = iterate(solver, config.max_steps, checkpoint=store, resume=resume, callbacks=watchers)
-    about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
-    result.save(folder.path, {k: folder.provenance[k] for k in about})
+    result.save(folder.path, folder.about)
     post = diagnostics = None
     if result.status.value in _USABLE:
         post, diagnostics = _examine(folder, case, problem, result, notes)
@@ -221,5 +223,5 @@ def _examine(
             notes.append(f"no {name}: {error}")
             continue
         if dataset is not None:
-            save_dataset(dataset, folder.path / f"{name}.nc")
+            save_dataset(dataset.assign_attrs(provenance=json.dumps(folder.about)), folder.path / f"{name}.nc")
     return found.get("posterior"), found.get("diagnostics")

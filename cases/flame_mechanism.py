@@ -28,6 +28,7 @@ from retrodict.cases.flame_mechanism_setup import (
     profile_of,
     truth_data,
 )
+from retrodict.cases.origin import simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,6 +72,8 @@ def problem(config: FlameMechanism, seeds: Seeds, data: Path | None) -> InverseP
     """Return the problem of the synthetic data, or of a file as ``run`` writes it for the same flames and places."""
     from retrodict.inverse.flames.inference import refuse_unidentifiable
 
+    if data is not None:
+        config.ask(data, "noise", "temperature", *(("aligned",) if config.places else ()))
     values = draw(config, seeds.stream("data")) if data is None else _read(config, data)
     found = posed(config, values, known=data is None)
     refuse_unidentifiable(found)
@@ -164,4 +167,7 @@ case: Case[FlameMechanism] = Case(
         "Sensitivity of the burning velocities to the unknowns": sensitivity_figure,
     },
     models=models,
+    origin=lambda config, _verb: (
+        simulated("Cantera's flames on two grids, extrapolated to zero cell size, with relative noise", config.seed),
+    ),
 )

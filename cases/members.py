@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from retrodict.cases.case import Case
+from retrodict.cases.origin import NeedsDataError, stored, summary
 from retrodict.cases.record import RunFolder, read_provenance
 from retrodict.cases.registry import find
 from retrodict.physics.errors import RetrodictError
 
-__all__ = ["Member", "MemberTable", "Row", "carry_out"]
+__all__ = ["NEEDS_DATA", "Member", "MemberTable", "Row", "carry_out"]
+
+NEEDS_DATA = "needs data"
+"""Status of a member whose observation is the user's to bring."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Row:
         Its run folder; empty if none was made.
     cells : Mapping
         Further columns: the settings that vary, the estimates found.
+    data : str, optional
+        Where the observations came from, in a word; empty if no run was made.
     """
 
     label: str
@@ -69,6 +75,12 @@ class Row:
     message: str
     folder: str
     cells: Mapping[str, Any]
+    data: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run is neither good nor bad, for it waits for the user's data."""
+        return self.status == NEEDS_DATA
 
 
 @dataclass(frozen=True)
@@ -89,8 +101,8 @@ class MemberTable:
 
     @property
     def ok(self) -> bool:
-        """Whether every member is."""
-        return all(r.ok for r in self.rows)
+        """Whether every member is, those left out that wait for the user's data."""
+        return all(r.ok or r.waits for r in self.rows)
 
 
 def carry_out(member: Member) -> Row:
@@ -105,6 +117,8 @@ def carry_out(member: Member) -> Row:
     """
     try:
         _work(member)
+    except NeedsDataError as error:
+        return Row(member.label, NEEDS_DATA, False, 0.0, str(error), "", dict(member.cells))
     except RetrodictError as error:
         return _row(member, str(error))
     except Exception as error:  # noqa: BLE001 - one member must not end the others
@@ -137,7 +151,8 @@ def _row(member: Member, message: str = "") -> Row:
     ok = folder.status == "ok" and not message
     status = folder.status if not message else "failed"
     seconds = float(folder.provenance["seconds"] or 0.0)
-    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), cells)
+    data = summary(stored(folder.provenance))
+    return Row(member.label, status, ok, seconds, "" if ok else told, str(member.folder), cells, data)
 
 
 def _estimates(folder: Path) -> dict[str, float]:

@@ -13,6 +13,7 @@ from retrodict.cases.case import Case
 from retrodict.cases.checks import Check, Invariant, max_abs
 from retrodict.cases.config import CaseConfig, setting
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE
+from retrodict.cases.origin import bundled_data
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -245,4 +246,5 @@ case: Case[Calibration] = Case(
         "Coverage of 90 % ellipses and likelihood on tracks not used for fitting": _coverage_figure,
         "Reliability: ours (blue) and white inputs fitted to one-step errors (red)": _reliability_figure,
     },
+    origin=lambda _config, _verb: [bundled_data(f"motion/{name}.xml") for name in SCENARIOS],
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from retrodict.cases.case import Case
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE, ellipse
+from retrodict.cases.origin import simulated
 from retrodict.cases.pde_inverse_checks import checks
 from retrodict.cases.pde_inverse_setup import PdeInverse, bump, draw, posed, search, system_of
 
@@ -42,7 +43,12 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
     from retrodict.inverse.pde.stream_scan import scan_stream
     from retrodict.physics.errors import DataError, expected
 
-    samples = Samples.of(simulate(config, seeds)) if data is None else read_samples(data, config.noise)
+    if data is None:
+        samples = Samples.of(simulate(config, seeds))
+    else:
+        unknown_field = config.unknown_harmonics > 0
+        config.ask(data, "period", "duration", "highest", *(() if unknown_field else ("width",)))
+        samples = read_samples(data, config.noise if config.given("noise") else None)
     if not (samples.t > 0).any():
         raise DataError(expected(samples.where, "samples at t = 0 alone", "later ones: c and nu are not identifiable"))
     truth = (config.velocity, config.diffusivity) if data is None else None
@@ -202,4 +208,5 @@ case: Case[PdeInverse] = Case(
         "Initial field inferred with velocity and diffusivity": _initial_figure,
     },
     models=models,
+    origin=lambda config, _verb: (simulated("the sum of Fourier modes at random points, with noise", config.seed),),
 )

@@ -18,13 +18,28 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.physics.seeds import Seeds
 
-__all__ = ["UAS", "Imaged", "RadioEHT", "correlation", "crescent", "imaged", "imager", "observed", "ring", "simulated"]
+__all__ = [
+    "M87",
+    "UAS",
+    "Imaged",
+    "RadioEHT",
+    "correlation",
+    "crescent",
+    "imaged",
+    "imager",
+    "observed",
+    "ring",
+    "simulated",
+]
 
 Floats = NDArray[np.float64]
 
 UAS = float(np.deg2rad(1 / 3.6e9))
 """A micro-arcsecond [rad]."""
-_M87 = "radio/SR1_M87_2017_101_lo_hops_netcal_StokesI.uvfits"
+M87 = "radio/SR1_M87_2017_101_lo_hops_netcal_StokesI.uvfits"
+"""Visibilities of M87, bundled."""
+# defaults that describe this source and the calibration of these data, and no others
+_OF_M87 = ("field", "flux", "disk", "blur", "shortest", "systematic", "gain_spread")
 _SOUTH, _DIAMETER, _WIDTH, _CONTRAST = np.pi, 42.0, 14.0, 0.5
 
 
@@ -67,14 +82,24 @@ class Imaged:
 
 
 def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
-    """Return the bundled data of M87, or those of a UVFITS file, averaged and selected."""
+    """Return the bundled data of M87, or those of a UVFITS file, averaged and selected.
+
+    Raises
+    ------
+    ConfigError
+        If a file is given and nothing is said of its source and calibration.
+    DataError
+        If no average is left.
+    """
     from retrodict.cases.data import bundled
     from retrodict.physics.errors import DataError, expected
     from retrodict.physics.radio.averaging import averaged
     from retrodict.physics.radio.uvfits import read_uvfits
     from retrodict.physics.radio.visibilities import LIGHT
 
-    path = bundled(_M87) if data is None else data
+    if data is not None:
+        config.ask(data, *_OF_M87)
+    path = bundled(M87) if data is None else data
     vis = averaged(read_uvfits(path).usable()[0], config.interval or np.inf)
     length = np.hypot(vis.uvw[:, 0], vis.uvw[:, 1]) * vis.frequency / LIGHT
     kept = (length > 1e9 * config.shortest) & (np.abs(vis.data) * np.sqrt(vis.weight) > config.least_signal)

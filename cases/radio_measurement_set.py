@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import setting
+from retrodict.cases.origin import simulated as simulated_by
 from retrodict.cases.radio_extended import FIGURES, models
 from retrodict.cases.radio_extended import simulate as simulate_sky
 from retrodict.cases.radio_file_checks import checks
 from retrodict.cases.radio_file_figures import files, gain_figure, image_figure, residual_figure, share_figure
-from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, simulated, solver_of, stand_in
+from retrodict.cases.radio_file_setup import (
+    STAND_IN,
+    Measured,
+    RadioFileSettings,
+    measured,
+    simulated,
+    solver_of,
+    stand_in,
+)
 from retrodict.cases.radio_uncertainty import uncertainty_figure
 from retrodict.physics.errors import ConfigError, expected
 
@@ -96,4 +105,5 @@ case: Case[RadioMeasurementSet] = Case(
     figures=FIGURES,
     fit_figures=FIT_FIGURES,
     models=models,
+    origin=lambda config, _verb: (simulated_by(STAND_IN, config.seed),),
 )

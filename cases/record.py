@@ -8,7 +8,7 @@ import os
 import time
 import tomllib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from retrodict.cases.config import CaseConfig, config_hash, describe
 from retrodict.cases.environment import environment
 from retrodict.cases.lock import locked
+from retrodict.cases.origin import DataOrigin, recorded
 from retrodict.cases.toml import to_toml
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected
 from retrodict.solvers.callbacks import JsonLog
@@ -56,6 +57,12 @@ class RunFolder:
     def status(self) -> str:
         """``running``, ``ok``, ``failed``, ``interrupted``, or a solver's status."""
         return str(self.provenance["status"])
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every dataset of the run is stamped with: what it is and where its data came from."""
+        told = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict", "origins")
+        return {k: self.provenance[k] for k in told if k in self.provenance}
 
     def settings(self) -> dict[str, Any]:
         """Return the stored settings, as TOML gives them."""
@@ -140,7 +147,11 @@ class RunFolder:
 
 @contextmanager
 def create(
-    out: Path | None, heading: Mapping[str, str], config: CaseConfig, data: Path | None = None
+    out: Path | None,
+    heading: Mapping[str, str],
+    config: CaseConfig,
+    data: Path | None = None,
+    origins: Sequence[DataOrigin] = (),
 ) -> Iterator[RunFolder]:
     """Make a run folder and hold it for the time of a verb.
 
@@ -154,6 +165,8 @@ def create(
         The frozen settings, written to ``config.toml``.
     data : Path, optional
         The user's data file.
+    origins : sequence of DataOrigin, optional
+        Of the case's own data; those of all files are recorded without it.
 
     Yields
     ------
@@ -189,6 +202,7 @@ def create(
         if data is not None:
             relative = os.path.relpath(data.resolve(), path.resolve())
             provenance["data"] = {"name": data.name, "path": relative, "sha256": fingerprint(data)}
+        provenance["origins"] = recorded(origins, provenance["data"], provenance["inputs"], path)
         folder = RunFolder(path, provenance)
         folder.log.write("start", **heading, command=provenance["command"])
         folder.seal()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrodict.cases.origin import stored
 from retrodict.cases.record import RunFolder, reopen
 from retrodict.cases.tables import diagnostics_table, parameter_table, typeset_units, variable_table
 from retrodict.physics.errors import DataError, expected
@@ -88,6 +89,7 @@ def write_report(folder: RunFolder, notes: Sequence[str] = ()) -> Path:
     history = load_dataset(path / "history.nc") if (path / "history.nc").exists() else None
     context = {
         "p": folder.provenance,
+        "origins": stored(folder.provenance),
         "command": _command(folder.provenance["command"]),
         "steps": history.sizes.get("step", 0) if history is not None else None,
         "figures": _figures(path / "figures"),
@@ -108,8 +110,8 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     title, summary : str
         Heading, and a sentence.
     rows : sequence of Mapping
-        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty) and ``cells``,
-        a mapping of further columns.
+        Each with ``label``, ``data``, ``status``, ``ok``, ``waits`` (for data), ``seconds``, ``message``, ``link``
+        (relative, or empty) and ``cells``, a mapping of further columns.
 
     Returns
     -------
@@ -119,7 +121,8 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     Examples
     --------
     >>> import tempfile
-    >>> row = {"label": "a", "status": "ok", "ok": True, "seconds": 1.0, "message": "", "link": "", "cells": {}}
+    >>> row = {"label": "a", "data": "simulated", "status": "ok", "ok": True, "waits": False, "seconds": 1.0}
+    >>> row |= {"message": "", "link": "", "cells": {}}
     >>> write_index(Path(tempfile.mkdtemp()) / "index.html", "Demo", "One run.", [row]).name
     'index.html'
     """

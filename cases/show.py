@@ -63,7 +63,12 @@ def settings(out: Console, name: str) -> None:
 def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome) -> int:
     """Print what a verb left; return the exit code."""
     from retrodict.cases.cli import FAILED, INTERRUPTED, OK
+    from retrodict.cases.origin import stored
+    from retrodict.cases.record import read_provenance
 
+    for origin in stored(read_provenance(done.folder)):
+        style = "bold yellow" if origin.kind in ("simulated", "undeclared") else ""
+        out.print(str(origin), style=style, markup=False, highlight=False, soft_wrap=True)
     _warn(err, done.warnings)
     verdicts = getattr(done, "verdicts", None)
     result = getattr(done, "result", None)
@@ -87,16 +92,17 @@ def table(out: Console, err: Console, members: MemberTable) -> int:
 
     grid = Table(box=None, header_style="bold", pad_edge=False)
     columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
-    for column in ("run", *columns, "status", "seconds"):
-        grid.add_column(column, justify="left" if column in ("run", "status") else "right")
+    for column in ("run", "data", *columns, "status", "seconds"):
+        grid.add_column(column, justify="left" if column in ("run", "data", "status") else "right")
     for m in members.rows:
-        status = f"[{'green' if m.ok else 'bold red'}]{escape(m.status)}[/]"
+        status = f"[{'green' if m.ok else 'yellow' if m.waits else 'bold red'}]{escape(m.status)}[/]"
         cells = [_short(m.cells.get(c)) for c in columns]
-        grid.add_row(escape(m.label), *cells, status, f"{m.seconds:.1f}")
+        grid.add_row(escape(m.label), escape(m.data), *cells, status, f"{m.seconds:.1f}")
     out.print(grid)
     for m in members.rows:
         if not m.ok and m.message:
-            err.print(f"{m.label}: {m.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+            style = "yellow" if m.waits else "red"
+            err.print(f"{m.label}: {m.message}", style=style, markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
     return OK if members.ok else FAILED
 

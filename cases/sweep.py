@@ -179,7 +179,11 @@ def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]],
     save_dataset(_dataset(columns, rows), folder / "sweep.nc")
     varied = ", ".join(f"{k} ({len(v)})" for k, v in grid.items())
     page = [
-        {**vars(r), "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else ""}
+        {
+            **vars(r),
+            "waits": r.waits,
+            "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else "",
+        }
         for r in rows
     ]
     index = write_index(folder / "index.html", f"Sweep: {case.name}", f"{case.summary} Varied: {varied}.", page)

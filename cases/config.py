@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from retrodict.physics.errors import ConfigError, expected
@@ -91,9 +91,6 @@ class CaseConfig(Settings):
     max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1)
     checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1)
 
-    _preset: frozenset[str] = PrivateAttr(default=frozenset())
-    """Settings that the preset alone has set."""
-
     def given(self, name: str) -> bool:
         """Whether the user set something; defaults and presets were made for the case's own data.
 
@@ -102,7 +99,7 @@ class CaseConfig(Settings):
         >>> CaseConfig(seed=0).given("seed"), CaseConfig().given("seed")
         (True, False)
         """
-        return name in self.model_fields_set and name not in self._preset
+        return name in self.model_fields_set
 
     def ask(self, where: object, *names: str) -> None:
         """Refuse a user's data while a fact about them is known by the default of the case's own data alone.
@@ -257,7 +254,8 @@ def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) 
         config = case.Config.model_validate_json(json.dumps(merged, default=_plain))
     except ValidationError as error:
         raise ConfigError(_explain(error, case, stack)) from error
-    config._preset = frozenset(k for k in case.preset(preset) if not any(k in layer for _, layer in layers))
+    # what the preset alone has set was not given by the user
+    config.model_fields_set.intersection_update(k for _, layer in layers for k in layer)
     return config
 
 

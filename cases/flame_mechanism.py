@@ -72,9 +72,9 @@ def problem(config: FlameMechanism, seeds: Seeds, data: Path | None) -> InverseP
     """Return the problem of the synthetic data, or of a file as ``run`` writes it for the same flames and places."""
     from retrodict.inverse.flames.inference import refuse_unidentifiable
 
+    values = draw(config, seeds.stream("data")) if data is None else _read(config, data)
     if data is not None:
         config.ask(data, "noise", "temperature", *(("aligned",) if config.places else ()))
-    values = draw(config, seeds.stream("data")) if data is None else _read(config, data)
     found = posed(config, values, known=data is None)
     refuse_unidentifiable(found)
     return found

@@ -178,10 +178,10 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
             :, -1, :2
         ]
     else:
-        config.ask(data, "heading", "speed", "duration")
         table = open_data(data)
         if "position" not in table or table["position"].dims[-1:] != ("axis",) or table["position"].ndim != 2:
             raise DataError(expected(str(data), list(table.data_vars), "positions at the end, dims (sample, axis) [m]"))
+        config.ask(data, "heading", "speed", "duration")
         ends = torch.tensor(np.asarray(table["position"], float))
     space = Space(
         {

@@ -94,9 +94,9 @@ def problem(config: Steering, seeds: Seeds, data: Path | None) -> InverseProblem
     from retrodict.physics.errors import DataError, expected
     from retrodict.physics.motion.tracks import read_tracks
 
+    log = SteeringLog.of(simulate(config, seeds) if data is None else read_tracks(data, "drive-log"))
     if data is not None:
         config.ask(data, "yaw_rate_noise", "steering_noise")
-    log = SteeringLog.of(simulate(config, seeds) if data is None else read_tracks(data, "drive-log"))
     why = straightness(log, config.steering_noise)
     if why is not None:
         raise DataError(expected(str(data or "synthetic log"), why, "a log with turns"))

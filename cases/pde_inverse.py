@@ -46,9 +46,8 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
     if data is None:
         samples = Samples.of(simulate(config, seeds))
     else:
-        unknown_field = config.unknown_harmonics > 0
-        config.ask(data, "period", "duration", "highest", *(() if unknown_field else ("width",)))
         samples = read_samples(data, config.noise if config.given("noise") else None)
+        config.ask(data, "period", "duration", "highest", *(() if config.unknown_harmonics else ("width",)))
     if not (samples.t > 0).any():
         raise DataError(expected(samples.where, "samples at t = 0 alone", "later ones: c and nu are not identifiable"))
     truth = (config.velocity, config.diffusivity) if data is None else None

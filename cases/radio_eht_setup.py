@@ -97,10 +97,10 @@ def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
     from retrodict.physics.radio.uvfits import read_uvfits
     from retrodict.physics.radio.visibilities import LIGHT
 
-    if data is not None:
-        config.ask(data, *_OF_M87)
     path = bundled(M87) if data is None else data
     vis = averaged(read_uvfits(path).usable()[0], config.interval or np.inf)
+    if data is not None:
+        config.ask(data, *_OF_M87)
     length = np.hypot(vis.uvw[:, 0], vis.uvw[:, 1]) * vis.frequency / LIGHT
     kept = (length > 1e9 * config.shortest) & (np.abs(vis.data) * np.sqrt(vis.weight) > config.least_signal)
     if not kept.any():

@@ -77,10 +77,10 @@ class Case(Generic[C]):
         problems with more unknowns than a dense covariance can hold.
     files : callable, optional
         ``FitOutcome -> None``: writes further files of a usable fit into its folder.
-    origin : callable, optional
-        ``(config, verb) -> sequence of DataOrigin``: where the observations come from that a verb works on where the
-        user gives none. Files of the user and of settings are recorded without it; a case that leaves it out is shown
-        with "origin of the data not declared".
+    origin : str or callable, optional
+        Where the observations come from that a verb works on where the user gives none: the generator of simulated
+        ones, in words, or ``(config, verb) -> sequence of DataOrigin``. Files of the user and of settings are recorded
+        without it; a case that leaves it out is shown with "origin of the data not declared".
     needs_data : str, optional
         Where the observation can be had, for a case that has no data of its own; every verb then asks for ``--data``.
 
@@ -111,7 +111,7 @@ class Case(Generic[C]):
     models: Callable[[], Mapping[str, tuple[Differentiable, Tree]]] = _nothing
     posterior: Callable[[Any, Tree], xr.Dataset | None] | None = None
     files: Callable[[FitOutcome], None] | None = None
-    origin: Callable[[C, str], Sequence[DataOrigin]] | None = None
+    origin: str | Callable[[C, str], Sequence[DataOrigin]] | None = None
     needs_data: str = ""
 
     def __post_init__(self) -> None:

@@ -40,7 +40,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
 
-def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any:  # noqa: A002 - the CLI's word
+def setting(
+    default: Any,
+    units: str = "",
+    help: str = "",  # noqa: A002 - the CLI's word
+    *,
+    of_data: bool = False,
+    **limits: Any,
+) -> Any:
     """Declare one setting.
 
     Parameters
@@ -51,6 +58,9 @@ def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any
         CF units, shown in reports.
     help : str, optional
         One phrase.
+    of_data : bool, optional
+        Whether it is a fact about the data, so that the default holds for the case's own: with ``--data`` it is asked
+        for.
     **limits
         As in pydantic's ``Field``: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
 
@@ -66,7 +76,7 @@ def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any
     >>> Cooling().rate
     0.1
     """
-    return Field(default, description=help, json_schema_extra={"units": units}, **limits)
+    return Field(default, description=help, json_schema_extra={"units": units, "of_data": of_data}, **limits)
 
 
 def _absolute(value: str) -> str:
@@ -101,13 +111,19 @@ class CaseConfig(Settings):
         """
         return name in self.model_fields_set
 
-    def ask(self, where: object, *names: str) -> None:
+    @classmethod
+    def facts(cls) -> list[str]:
+        """Return the settings that are facts about the data."""
+        extras = {n: f.json_schema_extra for n, f in cls.model_fields.items()}
+        return [n for n, e in extras.items() if isinstance(e, dict) and e.get("of_data")]
+
+    def ask(self, data: Path | None, *names: str) -> None:
         """Refuse a user's data while a fact about them is known by the default of the case's own data alone.
 
         Parameters
         ----------
-        where : object
-            The file, for the message.
+        data : Path or None
+            The user's file; without one there is nothing to ask.
         *names : str
             Settings that state facts about the data.
 
@@ -118,14 +134,15 @@ class CaseConfig(Settings):
 
         Examples
         --------
-        >>> CaseConfig().ask("mine.csv", "seed")
+        >>> CaseConfig().ask(Path("mine.csv"), "seed")
         Traceback (most recent call last):
         retrodict.physics.errors.ConfigError: mine.csv: got no value of seed (root of all random streams), expected each by --set KEY=VALUE or --config, for the defaults describe the case's own data
         """  # noqa: E501 - a message has one line
         fields = type(self).model_fields
-        if lacking := [f"{n} ({_meaning(fields[n])})" for n in names if not self.given(n)]:
+        lacking = [f"{n} ({_meaning(fields[n])})" for n in names if not self.given(n)]
+        if data is not None and lacking:
             wanted = "each by --set KEY=VALUE or --config, for the defaults describe the case's own data"
-            raise ConfigError(expected(str(where), f"no value of {', '.join(lacking)}", wanted))
+            raise ConfigError(expected(str(data), f"no value of {', '.join(lacking)}", wanted))
 
     def files(self) -> dict[str, Path]:
         """Return the files that a run reads beside the user's data: those that settings name, by setting."""

@@ -121,7 +121,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
     Raises
     ------
     ConfigError
-        If the case has no inverse problem.
+        If the case has no inverse problem, or a fact about the user's data is not given.
     DataError
         If the data file is missing or refused.
     SolverError
@@ -135,6 +135,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         raise ConfigError(expected("fit", f"case {case.name!r}", wanted))
     if data is not None and not data.exists():
         raise DataError(expected("--data", f"{data}, which does not exist", "a file of observations"))
+    config.ask(data, *config.facts())
     try:
         problem = case.problem(config, Seeds(config.seed), data)
     except (OSError, ValueError, KeyError, EOFError) as error:

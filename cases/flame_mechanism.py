@@ -28,7 +28,6 @@ from retrodict.cases.flame_mechanism_setup import (
     profile_of,
     truth_data,
 )
-from retrodict.cases.origin import simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,8 +72,6 @@ def problem(config: FlameMechanism, seeds: Seeds, data: Path | None) -> InverseP
     from retrodict.inverse.flames.inference import refuse_unidentifiable
 
     values = draw(config, seeds.stream("data")) if data is None else _read(config, data)
-    if data is not None:
-        config.ask(data, "noise", "temperature", *(("aligned",) if config.places else ()))
     found = posed(config, values, known=data is None)
     refuse_unidentifiable(found)
     return found
@@ -167,7 +164,5 @@ case: Case[FlameMechanism] = Case(
         "Sensitivity of the burning velocities to the unknowns": sensitivity_figure,
     },
     models=models,
-    origin=lambda config, _verb: (
-        simulated("Cantera's flames on two grids, extrapolated to zero cell size, with relative noise", config.seed),
-    ),
+    origin="Cantera's flames on two grids, extrapolated to zero cell size, with relative noise",
 )

@@ -60,10 +60,14 @@ class FlameMechanism(HostConfig):
 
     phis: tuple[float, ...] = setting((0.7, 0.9, 1.1), "1", "equivalence ratios of the flames", min_length=1)
     pressures: tuple[float, ...] = setting((1.0, 5.0), "atm", "pressures of the flames", min_length=1)
-    temperature: float = setting(300.0, "K", "unburnt temperature", gt=200, lt=700)
+    temperature: float = setting(300.0, "K", "unburnt temperature", of_data=True, gt=200, lt=700)
     places: int = setting(16, "", "places of every temperature profile; 0: burning velocities alone", ge=0, le=200)
-    aligned: float = setting(1500.0, "K", "temperature where the places of a profile are zero", gt=400, lt=2000)
-    noise: float = setting(0.02, "1", "standard deviation of the noise relative to the value", gt=0, lt=0.5)
+    aligned: float = setting(
+        1500.0, "K", "temperature where the places of a profile are zero", of_data=True, gt=400, lt=2000
+    )
+    noise: float = setting(
+        0.02, "1", "standard deviation of the noise relative to the value", of_data=True, gt=0, lt=0.5
+    )
     reference: float = setting(1500.0, "K", "temperature at which the rate constant is an unknown", gt=500, lt=3000)
     points: int = setting(120, "", "nodes of our flames, second order", ge=40, le=2000)
     slope: float = setting(0.005, "1", "slope of Cantera's refinement (ratio 2, curve 1.5 times this)", gt=0, le=0.2)

@@ -93,7 +93,6 @@ def problem(config: FlameSimplified, seeds: Seeds, data: Path | None) -> Inverse
     begin = mixture_of(config, guess=True)
     if data is not None:
         seen = read_temperatures(data, config.noise if config.given("noise") else None, config.length)
-        config.ask(data, "phi", "atmospheres", "inlet_temperature", "slope", "length")
         return profile_problem(begin, seen)
     truth = mixture_of(config)
     seen = measured(truth, seeds.stream("data"), count=config.samples, noise=config.noise)

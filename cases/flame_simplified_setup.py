@@ -41,11 +41,11 @@ class FlameSimplified(CaseConfig):
     0.5
     """
 
-    phi: float = setting(0.42, "1", "equivalence ratio", gt=0, le=10)
-    atmospheres: float = setting(1.0, "atm", "pressure", gt=0)
-    inlet_temperature: float = setting(298.0, "K", "temperature of the fresh gas", gt=0)
-    slope: float = setting(1e5, "K m-1", "temperature gradient at the cut; 1 is a free flame", gt=0)
-    length: float = setting(1.5e-3, "m", "length of the domain", gt=0)
+    phi: float = setting(0.42, "1", "equivalence ratio", of_data=True, gt=0, le=10)
+    atmospheres: float = setting(1.0, "atm", "pressure", of_data=True, gt=0)
+    inlet_temperature: float = setting(298.0, "K", "temperature of the fresh gas", of_data=True, gt=0)
+    slope: float = setting(1e5, "K m-1", "temperature gradient at the cut; 1 is a free flame", of_data=True, gt=0)
+    length: float = setting(1.5e-3, "m", "length of the domain", of_data=True, gt=0)
     method: Literal["pinn", "newton", "deepxde", "paper"] = setting("pinn", "", "how run solves the flame")
     start: float = setting(0.4, "m s-1", "burning velocity to begin with", gt=0)
     balanced: bool = setting(True, "", "correct the start by the global balance of heat")

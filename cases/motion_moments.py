@@ -13,7 +13,6 @@ from pydantic import field_validator
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, SolverRun, max_abs
 from retrodict.cases.config import CaseConfig, setting
-from retrodict.cases.origin import simulated
 
 if TYPE_CHECKING:
     import torch
@@ -49,9 +48,13 @@ class Moments(CaseConfig):
 
     samples: int = setting(32768, "", "Monte Carlo paths a setting", ge=256)
     observed: int = setting(400, "", "end points from which fit infers the inputs' spread", ge=20)
-    heading: float = setting(0.3, "rad", "heading at the start of the paths that fit sees end", ge=-7, le=7)
-    speed: float = setting(10.0, "m s-1", "speed at their start, at the origin", ge=0, le=100)
-    duration: float = setting(8.0, "s", f"time from their start to their end, in steps of {STEP:g} s", ge=STEP, le=60)
+    heading: float = setting(
+        0.3, "rad", "heading at the start of the paths that fit sees end", of_data=True, ge=-7, le=7
+    )
+    speed: float = setting(10.0, "m s-1", "speed at their start, at the origin", of_data=True, ge=0, le=100)
+    duration: float = setting(
+        8.0, "s", f"time from their start to their end, in steps of {STEP:g} s", of_data=True, ge=STEP, le=60
+    )
 
     @field_validator("duration")
     @classmethod
@@ -181,7 +184,6 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
         table = open_data(data)
         if "position" not in table or table["position"].dims[-1:] != ("axis",) or table["position"].ndim != 2:
             raise DataError(expected(str(data), list(table.data_vars), "positions at the end, dims (sample, axis) [m]"))
-        config.ask(data, "heading", "speed", "duration")
         ends = torch.tensor(np.asarray(table["position"], float))
     space = Space(
         {
@@ -380,5 +382,5 @@ case: Case[Moments] = Case(
         "Paths inside the nominal 90 % ellipse at 8 s": _covered,
     },
     models=models,
-    origin=lambda config, _verb: (simulated("Monte Carlo paths of known inputs", config.seed),),
+    origin="Monte Carlo paths of known inputs",
 )

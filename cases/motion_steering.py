@@ -13,7 +13,6 @@ from retrodict.cases.case import Case
 from retrodict.cases.checks import Check, Invariant, SolverRun, max_abs, shortfall
 from retrodict.cases.config import CaseConfig, setting
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE
-from retrodict.cases.origin import simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,8 +37,10 @@ class Steering(CaseConfig):
     bias: float = setting(0.004, "rad", "true bias of the steering angle", ge=-0.1, le=0.1)
     duration: float = setting(120.0, "s", "length of the log", ge=10)
     sample_step: float = setting(0.12, "s", "time between samples", gt=0, le=0.5)
-    yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the measured yaw rate", gt=0)
-    steering_noise: float = setting(0.002, "rad", "standard deviation of the measured steering angle", ge=0)
+    yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the measured yaw rate", of_data=True, gt=0)
+    steering_noise: float = setting(
+        0.002, "rad", "standard deviation of the measured steering angle", of_data=True, ge=0
+    )
     logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10)
 
 
@@ -95,8 +96,6 @@ def problem(config: Steering, seeds: Seeds, data: Path | None) -> InverseProblem
     from retrodict.physics.motion.tracks import read_tracks
 
     log = SteeringLog.of(simulate(config, seeds) if data is None else read_tracks(data, "drive-log"))
-    if data is not None:
-        config.ask(data, "yaw_rate_noise", "steering_noise")
     why = straightness(log, config.steering_noise)
     if why is not None:
         raise DataError(expected(str(data or "synthetic log"), why, "a log with turns"))
@@ -262,7 +261,5 @@ case: Case[Steering] = Case(
     figures={"Drive log": _log_figure},
     fit_figures={"Residuals of the yaw rate with the fitted delay and without one": _residual_figure},
     models=models,
-    origin=lambda config, _verb: (
-        simulated("a drive marched at 1 ms by a Runge-Kutta integrator of the heading", config.seed),
-    ),
+    origin="a drive marched at 1 ms by a Runge-Kutta integrator of the heading",
 )

@@ -212,6 +212,8 @@ def declared(case: Case[Any], config: CaseConfig, verb: str, data: Path | None) 
     """
     if data is not None:
         return []
+    if isinstance(case.origin, str):
+        return [simulated(case.origin, config.seed)]
     return [DataOrigin("undeclared")] if case.origin is None else list(case.origin(config, verb))
 
 

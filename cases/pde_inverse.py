@@ -11,7 +11,6 @@ import numpy as np
 
 from retrodict.cases.case import Case
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE, ellipse
-from retrodict.cases.origin import simulated
 from retrodict.cases.pde_inverse_checks import checks
 from retrodict.cases.pde_inverse_setup import PdeInverse, bump, draw, posed, search, system_of
 
@@ -47,7 +46,7 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
         samples = Samples.of(simulate(config, seeds))
     else:
         samples = read_samples(data, config.noise if config.given("noise") else None)
-        config.ask(data, "period", "duration", "highest", *(() if config.unknown_harmonics else ("width",)))
+        config.ask(data, *(() if config.unknown_harmonics else ("width",)))
     if not (samples.t > 0).any():
         raise DataError(expected(samples.where, "samples at t = 0 alone", "later ones: c and nu are not identifiable"))
     truth = (config.velocity, config.diffusivity) if data is None else None
@@ -207,5 +206,5 @@ case: Case[PdeInverse] = Case(
         "Initial field inferred with velocity and diffusivity": _initial_figure,
     },
     models=models,
-    origin=lambda config, _verb: (simulated("the sum of Fourier modes at random points, with noise", config.seed),),
+    origin="the sum of Fourier modes at random points, with noise",
 )

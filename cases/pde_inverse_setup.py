@@ -32,12 +32,12 @@ class PdeInverse(CaseConfig):
 
     velocity: float = setting(43.0, "1", "true velocity c of the synthetic samples", ge=0, le=70)
     diffusivity: float = setting(0.02, "1", "true diffusivity nu", ge=1e-3, le=0.1)
-    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", gt=0)
+    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", of_data=True, gt=0)
     width: float = setting(
         0.5, "1", "width of the initial bump exp((cos y - 1) / width^2), y the angle from its centre", gt=0.3
     )
-    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", gt=0)
-    duration: float = setting(1.0, "1", "end of time, which begins at 0", gt=0)
+    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", of_data=True, gt=0)
+    duration: float = setting(1.0, "1", "end of time, which begins at 0", of_data=True, gt=0)
     samples: int = setting(200, "", "synthetic samples", ge=10)
     noise: float = setting(0.01, "1", "standard deviation of the noise, also of data without a column sigma", gt=0)
     unknown_harmonics: int = setting(0, "", "harmonics of an unknown initial field; 0: it is the bump", ge=0, le=40)

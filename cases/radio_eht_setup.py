@@ -38,8 +38,6 @@ UAS = float(np.deg2rad(1 / 3.6e9))
 """A micro-arcsecond [rad]."""
 M87 = "radio/SR1_M87_2017_101_lo_hops_netcal_StokesI.uvfits"
 """Visibilities of M87, bundled."""
-# defaults that describe this source and the calibration of these data, and no others
-_OF_M87 = ("field", "flux", "disk", "blur", "shortest", "systematic", "gain_spread")
 _SOUTH, _DIAMETER, _WIDTH, _CONTRAST = np.pi, 42.0, 14.0, 0.5
 
 
@@ -47,15 +45,21 @@ class RadioEHT(HostConfig):
     """Settings of the case."""
 
     pixels: int = setting(64, "", "pixels along a side, even", ge=16)
-    field: float = setting(128.0, "uas", "side of the image", gt=0)
-    flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", gt=0)
-    disk: float = setting(66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", gt=0)
-    blur: float = setting(15.0, "uas", "blurs the image between two rounds, width at half maximum", gt=0)
+    field: float = setting(128.0, "uas", "side of the image", of_data=True, gt=0)
+    flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", of_data=True, gt=0)
+    disk: float = setting(
+        66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", of_data=True, gt=0
+    )
+    blur: float = setting(15.0, "uas", "blurs the image between two rounds, width at half maximum", of_data=True, gt=0)
     smoothness: float = setting(0.1, "", "weight of the total variation", ge=0)
     sameness: float = setting(1.0, "", "weight of the relative entropy", ge=0)
-    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", ge=0)
-    gain_spread: float = setting(0.15, "", "standard deviation of the amplitudes of station gains about one", gt=0)
-    shortest: float = setting(0.1, "Glambda", "leave out baselines shorter than this, which see the jet", ge=0)
+    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", of_data=True, ge=0)
+    gain_spread: float = setting(
+        0.15, "", "standard deviation of the amplitudes of station gains about one", of_data=True, gt=0
+    )
+    shortest: float = setting(
+        0.1, "Glambda", "leave out baselines shorter than this, which see the jet", of_data=True, ge=0
+    )
     interval: float = setting(0.0, "s", "average over so long, within scans; 0: whole scans", ge=0)
     least_signal: float = setting(3.0, "", "leave out averages of less signal to noise", ge=0)
     steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1)
@@ -86,8 +90,6 @@ def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
 
     Raises
     ------
-    ConfigError
-        If a file is given and nothing is said of its source and calibration.
     DataError
         If no average is left.
     """
@@ -99,8 +101,6 @@ def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
 
     path = bundled(M87) if data is None else data
     vis = averaged(read_uvfits(path).usable()[0], config.interval or np.inf)
-    if data is not None:
-        config.ask(data, *_OF_M87)
     length = np.hypot(vis.uvw[:, 0], vis.uvw[:, 1]) * vis.frequency / LIGHT
     kept = (length > 1e9 * config.shortest) & (np.abs(vis.data) * np.sqrt(vis.weight) > config.least_signal)
     if not kept.any():

@@ -31,7 +31,8 @@ def test_the_truth_is_inside_the_joint_region_of_a_few_draws() -> None:
 @pytest.mark.slow
 def test_a_run_is_data_for_a_fit_and_the_fit_leaves_a_mechanism(tmp_path: Path) -> None:
     made = run(mechanism_case, preset="smoke", out=tmp_path / "run")
-    done = fit(mechanism_case, preset="smoke", data=made.folder / "result.nc", out=tmp_path / "fit")
+    told = {"noise": 0.02, "temperature": 300.0, "aligned": 1500.0}
+    done = fit(mechanism_case, preset="smoke", data=made.folder / "result.nc", settings=told, out=tmp_path / "fit")
     own = fit(mechanism_case, preset="smoke", out=tmp_path / "own")
     for k in ("ln k", "T_a"):
         np.testing.assert_allclose(done.result.data[k], own.result.data[k], rtol=1e-9)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,7 @@ __all__ = [
     "bundled_data",
     "declared",
     "file_origin",
+    "joined",
     "mechanism_file",
     "no_data",
     "recorded",
@@ -73,12 +75,14 @@ class DataOrigin:
 
     def __str__(self) -> str:
         if self.kind == "simulated":
-            return f"SIMULATED DATA (generator: {self.what}, seed {self.seed})"
+            given = f"; given as {self.name}, SHA-256 {self.sha256[:16]}" if self.name else ""
+            return f"SIMULATED DATA (generator: {self.what}, seed {self.seed}{given})"
         if self.kind == "none":
             return f"no data: {self.what}"
         if self.kind == "undeclared":
             return "origin of the data not declared"
-        told = (self.name, self.source, self.licence, f"SHA-256 {self.sha256[:16]}")
+        digest = f"SHA-256 {self.sha256[:16]}" if self.sha256 else ""
+        told = (self.name, self.source, self.licence, digest)
         return f"{self.role} {self.kind}: {', '.join(t for t in told if t)}"
 
 
@@ -163,7 +167,9 @@ def file_origin(path: Path, role: str, digest: str = "") -> DataOrigin:
     library = _library(where)
     if library:
         return DataOrigin("bundled", "", role, path.name, library, sha256=digest)
-    return DataOrigin("given", "", role, path.name, sha256=digest)
+    # what a run has simulated stays simulated where it is given to another
+    made = next((o for o in _stamped(where) if o.kind == "simulated"), DataOrigin("given"))
+    return replace(made, role=role, name=path.name, sha256=digest)
 
 
 def mechanism_file(source: str) -> Path:
@@ -254,6 +260,22 @@ def stored(provenance: Mapping[str, Any]) -> list[DataOrigin]:
     return [DataOrigin(**o) for o in provenance.get("origins", [])] or [DataOrigin("undeclared")]
 
 
+def joined(origins: Sequence[DataOrigin]) -> list[DataOrigin]:
+    """Return the origins with the files of one source as one, for a heading; their checksums are left out there.
+
+    Examples
+    --------
+    >>> flames = [bundled_data(f"flames/freely_prop_simple/p1.00_T298_phi0.42/{k}.npy") for k in ("x", "T")]
+    >>> [o.name.count(".npy") for o in joined(flames)]
+    [2]
+    """
+    groups: dict[DataOrigin, list[DataOrigin]] = {}
+    for o in origins:
+        groups.setdefault(replace(o, name="", sha256=""), []).append(o)
+    several = ((key, [o.name for o in group], group) for key, group in groups.items())
+    return [g[0] if len(g) == 1 else replace(key, name=", ".join(names)) for key, names, g in several]
+
+
 def summary(origins: Sequence[DataOrigin]) -> str:
     """Return the kinds of the observations in a word, for a table.
 
@@ -273,6 +295,23 @@ def _sources(name: str) -> tuple[str, str, str]:
             what, source, licence = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"[`*]", "", c)) for c in cells[1:])
             return what, source, licence
     raise DataError(expected("SOURCES.md", f"no line for {name}", "origin and licence of every bundled file"))
+
+
+def _stamped(path: Path) -> list[DataOrigin]:
+    """Return the origins that a run of ours has stamped a NetCDF file with; none of any other file."""
+    if path.suffix != ".nc":
+        return []
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            told = json.loads(getattr(file, "provenance", "{}"))
+    except (OSError, ValueError, TypeError):
+        return []
+    try:
+        return stored(told) if isinstance(told, dict) else []
+    except TypeError:
+        return []
 
 
 def _library(path: Path) -> str:

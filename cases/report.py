@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrodict.cases.origin import stored
+from retrodict.cases.origin import joined, stored
 from retrodict.cases.record import RunFolder, reopen
 from retrodict.cases.tables import diagnostics_table, parameter_table, typeset_units, variable_table
 from retrodict.physics.errors import DataError, expected
@@ -90,6 +90,7 @@ def write_report(folder: RunFolder, notes: Sequence[str] = ()) -> Path:
     context = {
         "p": folder.provenance,
         "origins": stored(folder.provenance),
+        "joined": joined(stored(folder.provenance)),
         "command": _command(folder.provenance["command"]),
         "steps": history.sizes.get("step", 0) if history is not None else None,
         "figures": _figures(path / "figures"),

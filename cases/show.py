@@ -63,10 +63,10 @@ def settings(out: Console, name: str) -> None:
 def outcome(out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome) -> int:
     """Print what a verb left; return the exit code."""
     from retrodict.cases.cli import FAILED, INTERRUPTED, OK
-    from retrodict.cases.origin import stored
+    from retrodict.cases.origin import joined, stored
     from retrodict.cases.record import read_provenance
 
-    for origin in stored(read_provenance(done.folder)):
+    for origin in joined(stored(read_provenance(done.folder))):
         style = "bold yellow" if origin.kind in ("simulated", "undeclared") else ""
         out.print(str(origin), style=style, markup=False, highlight=False, soft_wrap=True)
     _warn(err, done.warnings)

@@ -97,12 +97,14 @@ def problem(config: Radio3C391, _seeds: Seeds, data: Path | None) -> Measured:
     """Return the observation of the files; nothing is simulated under the name of a real one."""
     if data is None:
         raise NeedsDataError(expected("radio-3c391", "no data", f"a fit with --data: {_WHERE}"))
+    notes = []
+    if not config.given("frequency"):
+        notes.append(f"the files name no frequency: {config.frequency:g} GHz is that of the tutorial's channel 1")
     centre = (float(np.deg2rad(config.ra)), float(np.deg2rad(config.dec)))
     seen = measured(read(data, 1e9 * config.frequency, centre), config)
-    if any(centre):
-        return seen
-    told = "the files name no phase centre: sky coordinates are as if it were at 0, 0; set ra and dec"
-    return replace(seen, notes=(*seen.notes, told))
+    if not any(centre):
+        notes.append("the files name no phase centre: sky coordinates are as if it were at 0, 0; set ra and dec")
+    return replace(seen, notes=(*seen.notes, *notes))
 
 
 case: Case[Radio3C391] = Case(

@@ -56,7 +56,8 @@ def settings(out: Console, name: str) -> None:
         grid.add_column(column)
     for rows in zip(*columns.values(), strict=True):
         values = [escape(str(r["value"])) for r in rows]
-        grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"]))
+        asked = "; with --data it has to be given" if rows[0]["name"] in case.Config.facts() else ""
+        grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"] + asked))
     out.print(grid)
 
 

@@ -82,6 +82,21 @@ def test_a_users_file_is_named_with_its_hash_and_is_not_called_simulated(cli: Cl
     assert "SIMULATED" in row.second
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_a_resumed_fit_of_a_users_file_keeps_what_was_given(cli: Cli) -> None:
+    from retrodict.cases.record import RunFolder
+
+    file = readings(Path("mine.nc"))
+    cli("fit", "cooling", "--data", file, "--set", "noise=0.5", "--out", "f")
+    before = origins(Path("f"))
+    folder = RunFolder(Path("f"), read_provenance(Path("f")))
+    folder.finish("interrupted", "stopped by a signal")
+    done = cli("resume", "f")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("observations given: mine.nc")
+    assert origins(Path("f")) == before
+
+
 def test_what_a_run_of_ours_has_simulated_stays_simulated_where_it_is_given_back(tmp_path: Path) -> None:
     made = run(still(origin="a pendulum"), seed=3, out=tmp_path / "r")
     told = file_origin(made.folder / "result.nc", "observations")

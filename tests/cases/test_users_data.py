@@ -11,12 +11,15 @@ import xarray as xr
 from retrodict.cases.config import resolve
 from retrodict.cases.data import bundled
 from retrodict.cases.fit import set_up
+from retrodict.cases.motion_calibration import Calibration
 from retrodict.cases.motion_steering import Steering, simulate
 from retrodict.cases.pde_inverse_setup import PdeInverse, draw
 from retrodict.cases.prepare import prepare
 from retrodict.cases.radio_eht_setup import M87
 from retrodict.cases.registry import find
+from retrodict.inverse.motion import calibration
 from retrodict.physics.errors import ConfigError, DataError
+from retrodict.physics.motion import tracks
 from retrodict.physics.seeds import Seeds
 from retrodict.solvers.result import save_dataset
 
@@ -96,6 +99,23 @@ def test_a_log_is_fitted_with_the_noise_that_was_given(tmp_path: Path) -> None:
     at = {"wheelbase": np.array(2.9), "understeer": np.array(0.0), "delay": np.array(0.0), "bias": np.array(0.0)}
     for name, slope in wide.gradient(at).items():
         np.testing.assert_allclose(narrow.gradient(at)[name], 4 * slope, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("step", "samples"), [(0.1, [10, 30, 50]), (0.04, [25, 75, 125])])
+def test_horizons_are_seconds_at_any_sample_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float, samples: list[int]
+) -> None:
+    asked = []
+    monkeypatch.setattr(calibration, "forecast_problem", lambda _t, _g, horizons, **_: asked.append(horizons))
+    monkeypatch.setattr(tracks, "read_tracks", lambda _path: track_set(step))
+    find("motion-calibration").problem(Calibration(), Seeds(0), tmp_path / "mine.csv")  # type: ignore[misc]
+    assert asked == [samples]
+
+
+def track_set(step: float) -> xr.Dataset:
+    one = (("track", "time"), np.ones((1, 30)))
+    data = dict.fromkeys(("x", "y", "heading", "speed"), one) | {"valid": (one[0], np.ones((1, 30), bool))}
+    return xr.Dataset(data, {"track": ["a"], "time": step * np.arange(30)})
 
 
 STATED = {"period": 6.283185307179586, "duration": 1.0, "highest": 70.0, "features": 50}

@@ -85,8 +85,13 @@ class RunFolder:
             raise DataError(expected(f"data {data['name']}", got, "the file that the run was started with"))
         return path
 
-    def check_files(self) -> None:
+    def check_files(self, files: Mapping[str, Path] | None = None) -> None:
         """Verify the files that the settings name.
+
+        Parameters
+        ----------
+        files : Mapping, optional
+            Where they are today, by setting: what is bundled may be installed elsewhere than when the run began.
 
         Raises
         ------
@@ -94,7 +99,7 @@ class RunFolder:
             If one is gone or has changed.
         """
         for name, told in self.provenance.get("inputs", {}).items():
-            path = Path(told["path"])
+            path = (files or {}).get(name, Path(told["path"]))
             if not path.exists() or fingerprint(path) != told["sha256"]:
                 got = "a changed file" if path.exists() else "no file"
                 raise DataError(expected(f"{name} {path}", got, "the file that the run was started with"))

@@ -63,7 +63,7 @@ def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutc
             raise DataError(f"{path}: the stored settings do not fit case {case.name!r} of today: {error}") from error
         require_device(config.device)
         data = folder.data_file()
-        folder.check_files()
+        folder.check_files(config.files())
         folder.restart()
         if verb == "run":
             return simulate_into(folder, case, config)

@@ -46,7 +46,7 @@ def test_a_run_is_data_for_a_fit_and_the_fit_leaves_a_mechanism(tmp_path: Path) 
     assert covariance[at, at] == pytest.approx(std**2, rel=1e-9)
     assert mean[at] == pytest.approx(fitted.parameters["T_a"][0])
     with pytest.raises(DataError, match=r"expected .*phi 0.8, 1 atm.*; see the settings phis and pressures"):
-        fit(mechanism_case, data=made.folder / "result.nc", settings={"phis": [0.8, 0.9]}, out=tmp_path / "no")
+        fit(mechanism_case, data=made.folder / "result.nc", settings=told | {"phis": [0.8, 0.9]}, out=tmp_path / "no")
 
 
 def mechanism_case_rates():

@@ -16,11 +16,13 @@ from typer.testing import Result
 from retrodict.cases import demo as demo_module
 from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig, FileName, setting
+from retrodict.cases.data import bundled
 from retrodict.cases.members import NEEDS_DATA, Member, carry_out
 from retrodict.cases.origin import NeedsDataError, bundled_data, file_origin, mechanism_file, stored, summary
 from retrodict.cases.record import read_provenance
 from retrodict.cases.registry import Entry, find
 from retrodict.cases.verbs import compare, fit, report, resume, run, validate
+from retrodict.physics.errors import DataError
 from retrodict.solvers.files import sha256
 from retrodict.solvers.result import load_dataset, save_dataset
 
@@ -114,9 +116,9 @@ def test_bundled_and_given_files_of_settings_are_listed_beside_simulated_observa
     table.write_text("1\n")
     case = still(origin=lambda _config, _verb: [bundled_data(MECHANISM, "sky")])
     done = run(case, settings={"table": str(table)}, out=tmp_path / "r")
-    bundled, given = origins(done.folder)
-    assert (bundled["kind"], bundled["role"], bundled["licence"]) == ("bundled", "sky", "MIT")
-    assert "CAME-THU/FlamePINN-1D" in str(bundled["source"])
+    ours, given = origins(done.folder)
+    assert (ours["kind"], ours["role"], ours["licence"]) == ("bundled", "sky", "MIT")
+    assert "CAME-THU/FlamePINN-1D" in str(ours["source"])
     assert (given["kind"], given["role"], given["name"]) == ("given", "table", "table.csv")
     page = (done.folder / "report.html").read_text()
     assert "Sky, bundled: <b>flames/1S_CH4_MP1.yaml</b>" in page
@@ -134,6 +136,22 @@ def test_mechanisms_of_cantera_are_bundled_with_it_and_others_are_given(tmp_path
     assert file_origin(config.files()["mechanism"], "mechanism").kind == "given"
     ours = find("flame-premixed").Config()
     assert file_origin(ours.files()["mechanism"], "mechanism").name == MECHANISM
+
+
+def test_a_bundled_file_may_be_installed_elsewhere_when_a_run_is_resumed(tmp_path: Path) -> None:
+    from retrodict.cases.record import RunFolder
+
+    ours = bundled(MECHANISM)
+    moved, other = tmp_path / "1S_CH4_MP1.yaml", tmp_path / "other.yaml"
+    moved.write_bytes(ours.read_bytes())
+    other.write_bytes(ours.read_bytes() + b"#\n")
+    gone = {"path": "/elsewhere/1S_CH4_MP1.yaml", "sha256": sha256(ours)}
+    folder = RunFolder(tmp_path, {"inputs": {"mechanism": gone}})
+    folder.check_files({"mechanism": moved})
+    with pytest.raises(DataError, match="a changed file"):
+        folder.check_files({"mechanism": other})
+    with pytest.raises(DataError, match="no file"):
+        folder.check_files()
 
 
 def test_a_case_that_declares_nothing_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,11 @@ class PdeInverse(CaseConfig):
     fits: int = setting(20, "", "synthetic sets in the coverage check", ge=4)
     training: int = setting(150, "", "steps of a trained network that checks the frozen one; 0: none", ge=0)
 
+    @property
+    def mixing(self) -> float:
+        """The largest diffusivity that is sought: it takes the longest wave of the period to 1/e within the time."""
+        return (self.period / (2 * math.pi)) ** 2 / self.duration
+
 
 def bump(config: PdeInverse, x: Any, cos: Any = np.cos, exp: Any = np.exp) -> Any:
     """Return the initial bump at places.
@@ -99,7 +104,7 @@ def system_of(config: PdeInverse) -> QuasiLinear:
 
     # where searches begin: the truth is not among it
     middle, coords = config.highest / 2, line(config.period, duration=config.duration)
-    return convection(middle, 0.01, initial=initial, coords=coords)
+    return convection(middle, 0.01 * config.mixing, initial=initial, coords=coords)
 
 
 @cache
@@ -200,7 +205,7 @@ def posed(
         known = {"c": np.array(truth[0]), "nu": np.array(truth[1])}
         if expansion.initial is not None:
             known[INITIAL] = expansion.initial.project(lambda x: bump(config, x))
-    bounds = {"c": (0.0, config.highest), "nu": (0.0, 1.0)}
+    bounds = {"c": (0.0, config.highest), "nu": (0.0, config.mixing)}
     return coefficient_problem(system_of(config), samples, ["c", "nu"], expansion=expansion, bounds=bounds, truth=known)
 
 

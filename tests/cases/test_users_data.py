@@ -154,3 +154,18 @@ def test_another_heading_of_end_points_is_another_likelihood(tmp_path: Path) -> 
     assert len({round(p.value(at), 6) for p in problems}) == 4
     with pytest.raises(ConfigError, match=r"a multiple of 0.1 s"):
         prepare("motion-moments", settings={**told, "duration": 0.65})
+
+
+def test_the_same_samples_in_other_units_pose_the_same_problem(tmp_path: Path) -> None:
+    seen = draw(PdeInverse(samples=20), np.random.default_rng(0), 20.0, 0.1)
+    found = []
+    for length, time in ((1.0, 1.0), (100.0, 0.1)):
+        lines = [f"{length * x},{time * t},{u}" for x, t, u in zip(seen.x, seen.t, seen.u, strict=True)]
+        file = tmp_path / f"{length}.csv"
+        file.write_text("\n".join(["x,t,u", *lines]) + "\n")
+        units = {"period": 2 * np.pi * length, "duration": time, "highest": 70.0 * length / time}
+        settings = {**units, "noise": 0.01, "width": 0.5, "features": 50}
+        posed, _ = set_up(*prepare("pde-inverse", settings=settings), file)
+        assert posed.space["nu"].bounds[1] == pytest.approx(length**2 / time)
+        found.append([float(posed.start["c"]) / length * time, float(posed.start["nu"]) / length**2 * time])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

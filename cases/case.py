@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from retrodict.cases.checks import Check
     from retrodict.cases.fit import FitOutcome
+    from retrodict.cases.origin import DataOrigin
     from retrodict.physics.model import Differentiable
     from retrodict.physics.seeds import Seeds
     from retrodict.physics.spaces import Tree
@@ -53,8 +54,8 @@ class Case(Generic[C]):
         One sentence.
     Config : type of CaseConfig
         The settings.
-    simulate : callable
-        ``(config, seeds) -> xarray.Dataset``: solve the forward problem.
+    simulate : callable or None
+        ``(config, seeds) -> xarray.Dataset``: solve the forward problem. None for a case of an observation alone.
     presets : Mapping, optional
         Settings that differ from the defaults, for each of ``PRESETS``; a preset left out changes nothing.
     problem : callable, optional
@@ -76,6 +77,12 @@ class Case(Generic[C]):
         problems with more unknowns than a dense covariance can hold.
     files : callable, optional
         ``FitOutcome -> None``: writes further files of a usable fit into its folder.
+    origin : str or callable, optional
+        Where the observations come from that a verb works on where the user gives none: the generator of simulated
+        ones, in words, or ``(config, verb) -> sequence of DataOrigin``. Files of the user and of settings are recorded
+        without it; a case that leaves it out is shown with "origin of the data not declared".
+    needs_data : str, optional
+        Where the observation can be had, for a case that has no data of its own; every verb then asks for ``--data``.
 
     Raises
     ------
@@ -94,7 +101,7 @@ class Case(Generic[C]):
     system: str
     summary: str
     Config: type[C]
-    simulate: Callable[[C, Seeds], xr.Dataset]
+    simulate: Callable[[C, Seeds], xr.Dataset] | None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problem: Callable[[C, Seeds, Path | None], Any] | None = None
     solver: Callable[[C, Any], Solver[Any]] | None = None
@@ -104,6 +111,8 @@ class Case(Generic[C]):
     models: Callable[[], Mapping[str, tuple[Differentiable, Tree]]] = _nothing
     posterior: Callable[[Any, Tree], xr.Dataset | None] | None = None
     files: Callable[[FitOutcome], None] | None = None
+    origin: str | Callable[[C, str], Sequence[DataOrigin]] | None = None
+    needs_data: str = ""
 
     def __post_init__(self) -> None:
         plain = self.name.replace("-", "").replace("_", "")
@@ -115,7 +124,12 @@ class Case(Generic[C]):
     @property
     def verbs(self) -> tuple[str, ...]:
         """The verbs that the case offers."""
-        return ("run", "fit", "validate") if self.problem is not None else ("run", "validate")
+        offered = {
+            "run": self.simulate is not None,
+            "fit": self.problem is not None,
+            "validate": not self.needs_data,
+        }
+        return tuple(verb for verb, there in offered.items() if there)
 
     def preset(self, name: str) -> Mapping[str, Any]:
         """Return the settings of a preset.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrodict.cases.origin import stored
 from retrodict.cases.record import RunFolder, read_only
 from retrodict.cases.toml import setting_text
 from retrodict.physics.errors import ConfigError, expected
@@ -112,6 +113,9 @@ def _rows(one: RunFolder, two: RunFolder, rtol: float) -> Iterator[Difference]:
     a, b = (str((f.provenance.get("assessment") or {"word": ""})["word"]) for f in (one, two))
     if a or b:
         yield Difference("assessment", a or "–", b or "–", a == b)
+    told = ["; ".join(map(str, stored(f.provenance))) for f in (one, two)]
+    if told[0] != told[1]:
+        yield Difference("data", told[0], told[1], equal=False)
     yield from _settings(one, two)
     for name in _FILES:
         yield from _datasets(name, one.path / name, two.path / name, rtol)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from retrodict.physics.errors import ConfigError, expected, reason, refuse_unknown
 
@@ -72,7 +73,14 @@ class Settings(BaseModel):
         return value
 
 
-def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any:  # noqa: A002 - the CLI's word
+def setting(
+    default: Any,
+    units: str = "",
+    help: str = "",  # noqa: A002 - the CLI's word
+    *,
+    of_data: bool = False,
+    **limits: Any,
+) -> Any:
     """Declare one setting.
 
     Parameters
@@ -83,6 +91,9 @@ def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any
         CF units, shown in reports.
     help : str, optional
         One phrase.
+    of_data : bool, optional
+        Whether it is a fact about the data, so that the default holds for the case's own: with ``--data`` it is asked
+        for.
     **limits
         As in pydantic's ``Field``: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` ...
 
@@ -98,7 +109,7 @@ def setting(default: Any, units: str = "", help: str = "", **limits: Any) -> Any
     >>> Cooling().rate
     0.1
     """
-    return Field(default, description=help, json_schema_extra={"units": units}, **limits)
+    return Field(default, description=help, json_schema_extra={"units": units, "of_data": of_data}, **limits)
 
 
 def _absolute(value: str) -> str:
@@ -123,8 +134,51 @@ class CaseConfig(Settings):
     max_steps: int = setting(200, "", "largest number of steps of a fit", ge=1, le=1_000_000_000)
     checkpoint_every: int = setting(1, "", "steps between two checkpoints", ge=1, le=1_000_000_000)
 
+    def given(self, name: str) -> bool:
+        """Whether the user set something; defaults and presets were made for the case's own data.
+
+        Examples
+        --------
+        >>> CaseConfig(seed=0).given("seed"), CaseConfig().given("seed")
+        (True, False)
+        """
+        return name in self.model_fields_set
+
+    @classmethod
+    def facts(cls) -> list[str]:
+        """Return the settings that are facts about the data."""
+        extras = {n: f.json_schema_extra for n, f in cls.model_fields.items()}
+        return [n for n, e in extras.items() if isinstance(e, dict) and e.get("of_data")]
+
+    def ask(self, data: Path | None, *names: str) -> None:
+        """Refuse a user's data while a fact about them is known by the default of the case's own data alone.
+
+        Parameters
+        ----------
+        data : Path or None
+            The user's file; without one there is nothing to ask.
+        *names : str
+            Settings that state facts about the data.
+
+        Raises
+        ------
+        ConfigError
+            Naming every setting that is to be given, and what it means.
+
+        Examples
+        --------
+        >>> CaseConfig().ask(Path("mine.csv"), "seed")
+        Traceback (most recent call last):
+        retrodict.physics.errors.ConfigError: mine.csv: got no value of seed (root of all random streams), expected each by --set KEY=VALUE or --config, for the defaults describe the case's own data
+        """  # noqa: E501 - a message has one line
+        fields = type(self).model_fields
+        lacking = [f"{n} ({_meaning(fields[n])})" for n in names if not self.given(n)]
+        if data is not None and lacking:
+            wanted = "each by --set KEY=VALUE or --config, for the defaults describe the case's own data"
+            raise ConfigError(expected(str(data), f"no value of {', '.join(lacking)}", wanted))
+
     def files(self) -> dict[str, Path]:
-        """Return the files that settings name, by setting."""
+        """Return the files that a run reads beside the user's data: those that settings name, by setting."""
         named = [n for n, f in type(self).model_fields.items() if AfterValidator(_absolute) in f.metadata]
         return {n: Path(getattr(self, n)) for n in named if getattr(self, n)}
 
@@ -280,12 +334,15 @@ def resolve(case: Case[C], preset: str, *layers: tuple[str, Mapping[str, Any]]) 
     try:
         for _, layer in stack:
             _merge(merged, layer)
-        return case.Config.model_validate_json(json.dumps(merged, default=_plain))
+        config = case.Config.model_validate_json(json.dumps(merged, default=_plain))
     except RecursionError as error:
         where = ", ".join(name for name, _ in stack)
         raise ConfigError(expected(where, "values that are nested too deeply", f"settings of {case.name!r}")) from error
     except ValidationError as error:
         raise ConfigError(_explain(error, case, stack)) from error
+    # what the preset alone has set was not given by the user
+    config.model_fields_set.intersection_update(k for _, layer in layers for k in layer)
+    return config
 
 
 def config_hash(config: CaseConfig) -> str:
@@ -319,6 +376,11 @@ def describe(config: Settings, prefix: str = "") -> list[dict[str, Any]]:
         units, text = str(extra.get("units", "")), field.description or ""
         rows.append({"name": f"{prefix}{name}", "value": plain, "units": units, "help": text})
     return rows
+
+
+def _meaning(field: FieldInfo) -> str:
+    units = field.json_schema_extra.get("units") if isinstance(field.json_schema_extra, dict) else ""
+    return f"{field.description}, in {units}" if units and units != "1" else str(field.description)
 
 
 def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:

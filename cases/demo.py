@@ -94,7 +94,8 @@ def _carry_out(folder: Path, title: str, summary: str, members: Sequence[Member]
 
     def write(rows: Sequence[Row]) -> MemberTable:
         page = [
-            {**vars(r), "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""} for r in rows
+            {**vars(r), "waits": r.waits, "cells": {}, "link": f"{Path(r.folder).name}/report.html" if r.folder else ""}
+            for r in rows
         ]
         index = write_index(folder / "index.html", title.capitalize(), summary, page)
         return MemberTable(folder, index, tuple(rows))

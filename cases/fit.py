@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings as python_warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig
+from retrodict.cases.origin import declared, require_data
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
@@ -110,9 +112,10 @@ def fit(
     retrodict.physics.errors.ConfigError: fit: got case 'still', expected a case with an inverse problem; 'still' offers run, validate
     """  # noqa: E501 - a message has one line
     found, frozen = prepare(case, preset=preset, settings=settings, config=config, seed=seed, device=device)
+    require_data(found, "fit", data)
     problem, solver = set_up(found, frozen, data)
     heading = heading_of(found, "fit", preset)
-    with create(out, heading, frozen, data) as folder:
+    with create(out, heading, frozen, data, declared(found, frozen, "fit", data)) as folder:
         return solve_into(folder, found, frozen, problem, solver)
 
 
@@ -122,7 +125,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
     Raises
     ------
     ConfigError
-        If the case has no inverse problem.
+        If the case has no inverse problem, or a fact about the user's data is not given.
     DataError
         If the data file is missing or refused.
     SolverError
@@ -137,6 +140,7 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
         raise ConfigError(expected("fit", f"case {case.name!r}", wanted))
     if data is not None and not data.exists():
         raise DataError(expected("--data", f"{data}, which does not exist", "a file of observations"))
+    config.ask(data, *config.facts())
     try:
         problem = case.problem(config, Seeds(config.seed), data)
     except (OSError, ValueError, KeyError, EOFError, RecursionError) as error:
@@ -188,8 +192,7 @@ def solve_into(
         except Interrupted as signalled:  # what there is by then is written before the signal has its way
             stopped, result = signalled, signalled.result
     folder.log.write("solved", status=result.status.value, steps=result.steps)
-    about = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict")
-    result.save(folder.path, {k: folder.provenance[k] for k in about})
+    result.save(folder.path, folder.about)
     post = diagnostics = None
     if result.status.value in _USABLE:
         post, diagnostics = _examine(folder, case, problem, result, notes)
@@ -248,5 +251,5 @@ def _examine(
             notes.append(f"no {name}: {error}")
             continue
         if dataset is not None:
-            save_dataset(dataset, folder.path / f"{name}.nc")
+            save_dataset(dataset.assign_attrs(provenance=json.dumps(folder.about)), folder.path / f"{name}.nc")
     return found.get("posterior"), found.get("diagnostics")

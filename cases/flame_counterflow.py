@@ -15,6 +15,7 @@ from retrodict.cases.config import setting
 from retrodict.cases.flame_network_fits import NetworkSettings, counterflow_fit_figure, counterflow_trainer
 from retrodict.cases.flame_profiles import counterflow_figure, curvature_figure, strain_figure
 from retrodict.cases.flame_setup import BUNDLED, FlameSettings, dataset, failures, mechanism_of, profiles, source
+from retrodict.cases.origin import DataOrigin, no_data, simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -298,6 +299,13 @@ def _extinction() -> Check:
     return Check(name, ours, SolverRun(theirs, "Cantera, refined"), 0.0, max_abs, "1")
 
 
+def origin(config: Counterflow, verb: str) -> Sequence[DataOrigin]:
+    """Return where the profiles come from that fit and some checks see; a run solves flames and needs none."""
+    if verb == "run":
+        return (no_data("flames are solved from the mechanism alone"),)
+    return (simulated("Cantera's counterflow flame at 16 points, with relative noise", config.seed),)
+
+
 case: Case[Counterflow] = Case(
     name="flame-counterflow",
     system="flames",
@@ -326,4 +334,5 @@ case: Case[Counterflow] = Case(
         "Highest temperature over strain, up to extinction": strain_figure,
     },
     fit_figures={"Network on the data, and Gauss-Newton from there": counterflow_fit_figure},
+    origin=origin,
 )

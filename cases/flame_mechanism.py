@@ -164,4 +164,5 @@ case: Case[FlameMechanism] = Case(
         "Sensitivity of the burning velocities to the unknowns": sensitivity_figure,
     },
     models=models,
+    origin="Cantera's flames on two grids, extrapolated to zero cell size, with relative noise",
 )

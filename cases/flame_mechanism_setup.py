@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import field_validator
 
 from retrodict.cases.config import HostConfig, setting
+from retrodict.cases.data import bundled
 
 if TYPE_CHECKING:
     from retrodict.inverse.flames.handles import Handle
@@ -41,6 +43,7 @@ __all__ = [
 RATE, ACTIVATION, ORDER, CONDUCTIVITY = "ln k", "T_a", "order of O2", "ln conductivity"
 """Names of the four handles."""
 
+_ONE_STEP = "flames/1S_CH4_MP1.yaml"
 _ATM, _OXIDIZER = 101325.0, "O2:1, N2:3.76"
 # about the concentration of oxygen in a flame at one atmosphere, kmol/m3, where the rate stays when the order moves
 _CONCENTRATION = 2e-3
@@ -57,10 +60,14 @@ class FlameMechanism(HostConfig):
 
     phis: tuple[float, ...] = setting((0.7, 0.9, 1.1), "1", "equivalence ratios of the flames", min_length=1)
     pressures: tuple[float, ...] = setting((1.0, 5.0), "atm", "pressures of the flames", min_length=1)
-    temperature: float = setting(300.0, "K", "unburnt temperature", gt=200, lt=700)
+    temperature: float = setting(300.0, "K", "unburnt temperature", of_data=True, gt=200, lt=700)
     places: int = setting(16, "", "places of every temperature profile; 0: burning velocities alone", ge=0, le=200)
-    aligned: float = setting(1500.0, "K", "temperature where the places of a profile are zero", gt=400, lt=2000)
-    noise: float = setting(0.02, "1", "standard deviation of the noise relative to the value", ge=1e-09, lt=0.5)
+    aligned: float = setting(
+        1500.0, "K", "temperature where the places of a profile are zero", of_data=True, gt=400, lt=2000
+    )
+    noise: float = setting(
+        0.02, "1", "standard deviation of the noise relative to the value", of_data=True, ge=1e-09, lt=0.5
+    )
     reference: float = setting(1500.0, "K", "temperature at which the rate constant is an unknown", gt=500, lt=3000)
     points: int = setting(120, "", "nodes of our flames, second order", ge=40, le=2000)
     slope: float = setting(
@@ -74,6 +81,10 @@ class FlameMechanism(HostConfig):
     )
     band: int = setting(7, "", "equivalence ratios of the predictive bands", ge=2, le=50)
     draws: int = setting(50, "", "noise draws of the coverage check; 0: none", ge=0, le=100_000)
+
+    def files(self) -> dict[str, Path]:
+        """Return the bundled mechanism, whose rates are sought."""
+        return {**super().files(), "mechanism": bundled(_ONE_STEP)}
 
     @field_validator("phis", "pressures")
     @classmethod
@@ -92,10 +103,9 @@ def mechanism() -> Mechanism:
     >>> mechanism().equations
     ('CH4 + 2 O2 => CO2 + 2 H2O',)
     """
-    from retrodict.cases.data import bundled
     from retrodict.physics.flames.mechanism import load_mechanism
 
-    return load_mechanism(bundled("flames/1S_CH4_MP1.yaml"))
+    return load_mechanism(bundled(_ONE_STEP))
 
 
 def handles(config: FlameMechanism) -> tuple[Handle, ...]:
@@ -228,11 +238,10 @@ def _require_flames(config: FlameMechanism) -> None:
 
 
 def _cantera(config: FlameMechanism, phi: float, p: float, **numerics: Any) -> Any:
-    from retrodict.cases.data import bundled
     from retrodict.physics.errors import SolverError, expected
     from retrodict.solvers.reference.cantera_flames import free_flame
 
-    source = bundled("flames/1S_CH4_MP1.yaml")
+    source = bundled(_ONE_STEP)
     flame = free_flame(source, "CH4", _OXIDIZER, phi, config.temperature, p * _ATM, **numerics)
     if flame.attrs["status"] != "converged":
         raise SolverError(expected(f"Cantera at phi {phi:g}, {p:g} atm", flame.attrs["reason"], "a converged flame"))

@@ -14,6 +14,7 @@ from retrodict.cases.flame_premixed_checks import checks
 from retrodict.cases.flame_premixed_setup import PUBLISHED, Premixed, on_same_nodes, rates, solve, speed
 from retrodict.cases.flame_profiles import bars_of, convergence_figure, profile_figure, speed_figure
 from retrodict.cases.flame_setup import dataset, failures, mixtures, profiles, source
+from retrodict.cases.origin import no_data
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,4 +138,5 @@ case: Case[Premixed] = Case(
         "Error of the burning velocity over the number of nodes": convergence_figure,
     },
     fit_figures={"Flame by a network, and by finite volumes on the same domain": premixed_fit_figure},
+    origin=lambda _config, _verb: (no_data("flames are solved from the mechanism alone"),),
 )

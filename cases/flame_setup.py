@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.cases.config import HostConfig, setting
+from retrodict.cases.origin import mechanism_file
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,6 +58,10 @@ class FlameSettings(HostConfig):
         0.8, "1", "the flame of the equivalence ratio nearest to this is shown in detail", ge=0.001, le=100
     )
     compare: bool = setting(True, "", "solve the flames with Cantera too")
+
+    def files(self) -> dict[str, Path]:
+        """Return the files of the settings, the mechanism among them."""
+        return {**super().files(), "mechanism": mechanism_file(source(self))}
 
     def near(self, phi: float) -> int:
         """Return the number of the flame with the equivalence ratio nearest to one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from retrodict.cases.flame_simplified_figures import (
     speed_figure,
 )
 from retrodict.cases.flame_simplified_setup import FlameSimplified, mixture_of, solved
+from retrodict.cases.origin import DataOrigin, no_data, simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,10 +92,18 @@ def problem(config: FlameSimplified, seeds: Seeds, data: Path | None) -> Inverse
 
     begin = mixture_of(config, guess=True)
     if data is not None:
-        return profile_problem(begin, read_temperatures(data, config.noise, config.length))
+        seen = read_temperatures(data, config.noise if config.given("noise") else None, config.length)
+        return profile_problem(begin, seen)
     truth = mixture_of(config)
     seen = measured(truth, seeds.stream("data"), count=config.samples, noise=config.noise)
     return profile_problem(begin, seen, truth)
+
+
+def origin(config: FlameSimplified, verb: str) -> Sequence[DataOrigin]:
+    """Return where the temperatures come from; a run solves the flame and needs none."""
+    if verb == "run":
+        return (no_data("the flame is solved from its equation"),)
+    return (simulated("temperatures of the exact flame in the phase plane, with relative noise", config.seed),)
 
 
 def models() -> Mapping[str, tuple[Differentiable, Tree]]:
@@ -140,4 +149,5 @@ case: Case[FlameSimplified] = Case(
         "Posterior of conductivity and activation energy": ellipse_figure,
     },
     models=models,
+    origin=origin,
 )

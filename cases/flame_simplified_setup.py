@@ -42,11 +42,13 @@ class FlameSimplified(CaseConfig):
     0.5
     """
 
-    phi: float = setting(0.42, "1", "equivalence ratio", ge=0.1, le=10)
-    atmospheres: float = setting(1.0, "atm", "pressure", ge=0.001, le=1000)
-    inlet_temperature: float = setting(298.0, "K", "temperature of the fresh gas", ge=100, le=1500)
-    slope: float = setting(1e5, "K m-1", "temperature gradient at the cut; 1 is a free flame", ge=0.001, le=1e09)
-    length: float = setting(1.5e-3, "m", "length of the domain", ge=1e-06, le=1)
+    phi: float = setting(0.42, "1", "equivalence ratio", of_data=True, ge=0.1, le=10)
+    atmospheres: float = setting(1.0, "atm", "pressure", of_data=True, ge=0.001, le=1000)
+    inlet_temperature: float = setting(298.0, "K", "temperature of the fresh gas", of_data=True, ge=100, le=1500)
+    slope: float = setting(
+        1e5, "K m-1", "temperature gradient at the cut; 1 is a free flame", of_data=True, ge=0.001, le=1e09
+    )
+    length: float = setting(1.5e-3, "m", "length of the domain", of_data=True, ge=1e-06, le=1)
     method: Literal["pinn", "newton", "deepxde", "paper"] = setting("pinn", "", "how run solves the flame")
     start: float = setting(0.4, "m s-1", "burning velocity to begin with", ge=0.0001, le=1000)
     balanced: bool = setting(True, "", "correct the start by the global balance of heat")

@@ -17,7 +17,8 @@ from retrodict.cases.flame_speeds_figures import (
     sensitivity_figure,
     speed_figure,
 )
-from retrodict.cases.flame_speeds_setup import FlameSpeeds, bundled_problem, measured, posed, solver_of
+from retrodict.cases.flame_speeds_setup import BUNDLED, FlameSpeeds, bundled_problem, measured, posed, solver_of
+from retrodict.cases.origin import bundled_data
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -124,4 +125,5 @@ case: Case[FlameSpeeds] = Case(
         "Joint posterior of the four rates that the data determine best": corner_figure,
     },
     models=models,
+    origin=lambda _config, _verb: (bundled_data(BUNDLED),),
 )

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import field_validator
 
 from retrodict.cases.config import HostConfig, setting
+from retrodict.cases.origin import mechanism_file
 
 if TYPE_CHECKING:
     from retrodict.inverse.flames.burning_velocities import BurningVelocities, BurningVelocity
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from retrodict.solvers.base import Solver
     from retrodict.solvers.flames.premixed import FreeFlame
 
-__all__ = ["FlameSpeeds", "Measured", "bundled_problem", "measured", "posed", "solver_of"]
+__all__ = ["BUNDLED", "FlameSpeeds", "Measured", "bundled_problem", "measured", "posed", "solver_of"]
 
 BUNDLED = "flames/chemked_lbv_h2_n2o_bane2011.yaml"
 """Fourteen points of H2/N2O at 20 kPa (Bane et al. 2011)."""
@@ -47,6 +48,10 @@ class FlameSpeeds(HostConfig):
     strongest: int = setting(
         0, "", "only so many of them, by sensitivity times prior deviation; 0: all", ge=0, le=1_000_000
     )
+
+    def files(self) -> dict[str, Path]:
+        """Return the files of the settings, the mechanism among them."""
+        return {**super().files(), "mechanism": mechanism_file(self.mechanism)}
 
     @field_validator("factor")
     @classmethod

@@ -15,13 +15,27 @@ from typing import Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.lock import locked
+from retrodict.cases.origin import NeedsDataError, stored, summary
 from retrodict.cases.record import RunFolder, read_provenance, vacant
 from retrodict.cases.registry import find
 from retrodict.cases.signals import terminable
 from retrodict.physics.errors import ConfigError, RetrodictError, expected, reason
 from retrodict.solvers.files import read_json, remove_parts, write_json
 
-__all__ = ["Member", "MemberTable", "Row", "carry_out", "carry_out_apart", "claimed", "lost", "tabulated"]
+__all__ = [
+    "NEEDS_DATA",
+    "Member",
+    "MemberTable",
+    "Row",
+    "carry_out",
+    "carry_out_apart",
+    "claimed",
+    "lost",
+    "tabulated",
+]
+
+NEEDS_DATA = "needs data"
+"""Status of a member whose observation is the user's to bring."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,8 @@ class Row:
         Whether the answer of a fit holds, in one word; empty for other verbs.
     reasons : str
         Why.
+    data : str, optional
+        Where the observations came from, in a word; empty if no run was made.
     """
 
     label: str
@@ -86,6 +102,12 @@ class Row:
     found: frozenset[str] = frozenset()
     assessment: str = ""
     reasons: str = ""
+    data: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run is neither good nor bad, for it waits for the user's data."""
+        return self.status == NEEDS_DATA
 
 
 @dataclass(frozen=True)
@@ -106,8 +128,8 @@ class MemberTable:
 
     @property
     def ok(self) -> bool:
-        """Whether every member is."""
-        return all(r.ok for r in self.rows)
+        """Whether every member is, those left out that wait for the user's data."""
+        return all(r.ok or r.waits for r in self.rows)
 
     @property
     def fits(self) -> bool:
@@ -127,6 +149,8 @@ def carry_out(member: Member) -> Row:
     """
     try:
         _work(member)
+    except NeedsDataError as error:
+        return Row(member.label, NEEDS_DATA, False, 0.0, str(error), "", dict(member.cells))
     except Exception as error:  # noqa: BLE001 - one member must not end the others
         return _row(member, reason(error))
     return _row(member)
@@ -339,6 +363,7 @@ def _row(member: Member, message: str = "") -> Row:
         cells | found,
         frozenset(found),
         *held,
+        summary(stored(folder.provenance)),
     )
 
 

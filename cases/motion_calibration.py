@@ -13,6 +13,7 @@ from retrodict.cases.case import Case
 from retrodict.cases.checks import Check, Invariant, max_abs
 from retrodict.cases.config import CaseConfig, setting
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE
+from retrodict.cases.origin import bundled_data
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,8 +65,9 @@ def bundled_batch(scenarios: Sequence[str] = SCENARIOS, data: Path | None = None
     return join([batch(read_tracks(path)) for path in paths])
 
 
-def _horizons(config: Calibration) -> list[int]:
-    return [h for h in (10, 30, 50, 80) if h * 0.1 <= config.longest + 1e-9]
+def _horizons(config: Calibration, time_step: float = 0.1) -> list[int]:
+    """Return the horizons of 1, 3, 5 and 8 s as far as they are asked for, in samples of the tracks."""
+    return [round(h / time_step) for h in (1.0, 3.0, 5.0, 8.0) if h <= config.longest + 1e-9]
 
 
 @cache
@@ -135,7 +137,8 @@ def problem(config: Calibration, _seeds: Seeds, data: Path | None) -> InversePro
 
     tracks = bundled_batch(data=data)
     history = round(config.history / tracks.time_step)
-    return forecast_problem(tracks, first_guess(), _horizons(config), history=history, stride=config.stride)
+    horizons = _horizons(config, tracks.time_step)
+    return forecast_problem(tracks, first_guess(), horizons, history=history, stride=config.stride)
 
 
 def checks(config: Calibration, _seeds: Seeds) -> Sequence[Check]:
@@ -245,4 +248,5 @@ case: Case[Calibration] = Case(
         "Coverage of 90 % ellipses and likelihood on tracks not used for fitting": _coverage_figure,
         "Reliability: ours (blue) and white inputs fitted to one-step errors (red)": _reliability_figure,
     },
+    origin=lambda _config, _verb: [bundled_data(f"motion/{name}.xml") for name in SCENARIOS],
 )

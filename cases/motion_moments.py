@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import field_validator
 
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, SolverRun, max_abs
@@ -47,6 +48,20 @@ class Moments(CaseConfig):
 
     samples: int = setting(32768, "", "Monte Carlo paths a setting", ge=256, le=1_000_000)
     observed: int = setting(400, "", "end points from which fit infers the inputs' spread", ge=20, le=1_000_000)
+    heading: float = setting(
+        0.3, "rad", "heading at the start of the paths that fit sees end", of_data=True, ge=-7, le=7
+    )
+    speed: float = setting(10.0, "m s-1", "speed at their start, at the origin", of_data=True, ge=0, le=100)
+    duration: float = setting(
+        8.0, "s", f"time from their start to their end, in steps of {STEP:g} s", of_data=True, ge=STEP, le=60
+    )
+
+    @field_validator("duration")
+    @classmethod
+    def _whole(cls, value: float) -> float:
+        if abs(value / STEP - round(value / STEP)) > 1e-6:
+            raise ValueError(f"a multiple of {STEP:g} s")
+        return value
 
 
 def _settings(name: str) -> tuple[str, Start, Inputs]:
@@ -152,10 +167,14 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
     from retrodict.physics.errors import DataError, expected
     from retrodict.physics.motion.inputs import Inputs, White
     from retrodict.physics.motion.moments import propagate
+    from retrodict.physics.motion.state import Start
     from retrodict.physics.spaces import Space, Var
     from retrodict.solvers.reference.monte_carlo import sample_paths
 
-    formulation, start, inputs = _settings("A white")
+    f64, steps = partial(torch.tensor, dtype=torch.float64), round(config.duration / STEP)
+    formulation, _, _, _, mean, std = SETTINGS["A white"]
+    start = Start(f64([0.0, 0.0, config.heading, config.speed]))
+    inputs = Inputs(f64(mean).expand(steps, 2), White(f64(std).expand(steps, 2)))
     if data is None:
         seed = int(seeds.stream("data").integers(2**31))
         ends = next(sample_paths(formulation, start, inputs, STEP, config.observed, seed=seed, chunk=config.observed))[
@@ -164,7 +183,7 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
     else:
         table = open_data(data)
         if "position" not in table or table["position"].dims[-1:] != ("axis",) or table["position"].ndim != 2:
-            raise DataError(expected(str(data), list(table.data_vars), "positions after 8 s, dims (sample, axis) [m]"))
+            raise DataError(expected(str(data), list(table.data_vars), "positions at the end, dims (sample, axis) [m]"))
         ends = torch.tensor(np.asarray(table["position"], float))
     space = Space(
         {
@@ -174,7 +193,7 @@ def problem(config: Moments, seeds: Seeds, data: Path | None) -> InverseProblem:
     )
 
     def law(tree: dict[str, torch.Tensor]) -> torch.distributions.MultivariateNormal:
-        std = torch.stack([tree["acceleration_std"], tree["yaw_rate_std"]]).expand(STEPS, 2)
+        std = torch.stack([tree["acceleration_std"], tree["yaw_rate_std"]]).expand(steps, 2)
         out = propagate(formulation, start, Inputs(inputs.mean, White(std)), STEP, integrator="euler")
         return torch.distributions.MultivariateNormal(out.mean[-1], out.covariance[-1], validate_args=False)
 
@@ -372,4 +391,5 @@ case: Case[Moments] = Case(
         "Paths inside the nominal 90 % ellipse at 8 s": _covered,
     },
     models=models,
+    origin="Monte Carlo paths of known inputs",
 )

@@ -37,8 +37,10 @@ class Steering(CaseConfig):
     bias: float = setting(0.004, "rad", "true bias of the steering angle", ge=-0.1, le=0.1)
     duration: float = setting(120.0, "s", "length of the log", ge=10, le=36000)
     sample_step: float = setting(0.12, "s", "time between samples", ge=0.001, le=0.5)
-    yaw_rate_noise: float = setting(0.01, "rad s-1", "standard deviation of the yaw rate", ge=1e-09, le=10)
-    steering_noise: float = setting(0.002, "rad", "standard deviation of the steering angle", ge=0, le=1)
+    yaw_rate_noise: float = setting(
+        0.01, "rad s-1", "standard deviation of the yaw rate", of_data=True, ge=1e-09, le=10
+    )
+    steering_noise: float = setting(0.002, "rad", "standard deviation of the steering angle", of_data=True, ge=0, le=1)
     logs: int = setting(200, "", "synthetic logs in the coverage check", ge=10, le=100_000)
 
 
@@ -260,4 +262,5 @@ case: Case[Steering] = Case(
     figures={"Drive log": _log_figure},
     fit_figures={"Residuals of the yaw rate with the fitted delay and without one": _residual_figure},
     models=models,
+    origin="a drive marched at 1 ms by a Runge-Kutta integrator of the heading",
 )

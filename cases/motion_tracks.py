@@ -15,6 +15,7 @@ from retrodict.cases.checks import Check, SolverRun, max_abs
 from retrodict.cases.config import CaseConfig, setting
 from retrodict.cases.motion_calibration import SCENARIOS, bundled_batch, first_guess
 from retrodict.cases.motion_figures import DATA, MODEL, WHITE, ellipse
+from retrodict.cases.origin import DataOrigin, bundled_data, simulated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,6 +61,14 @@ def _batch(config: Tracks, data: Path | None = None) -> TrackBatch:
     if config.scenario not in (*SCENARIOS, "all"):
         raise ConfigError(expected("scenario", repr(config.scenario), f"one of {', '.join(SCENARIOS)}, or 'all'"))
     return bundled_batch(SCENARIOS if config.scenario == "all" else (config.scenario,), data)
+
+
+def origin(config: Tracks, verb: str) -> Sequence[DataOrigin]:
+    """Return where the tracks come from: bundled recordings; checks recover the law of synthetic ones too."""
+    names = SCENARIOS if config.scenario == "all" else (config.scenario,)
+    real = tuple(bundled_data(f"motion/{name}.xml") for name in names)
+    law = simulated("vehicles of a known law at a hundredth of the sample step", config.seed)
+    return (*real, law) if verb == "validate" else real
 
 
 def simulate(config: Tracks, _seeds: Seeds) -> xr.Dataset:
@@ -302,4 +311,5 @@ case: Case[Tracks] = Case(
     },
     fit_figures={"What the fit found": _inputs_figure},
     models=models,
+    origin=origin,
 )

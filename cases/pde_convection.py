@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, excess, max_abs
 from retrodict.cases.config import setting
+from retrodict.cases.origin import no_data
 from retrodict.cases.pde_race import race, race_figure
 from retrodict.cases.pde_training import (
     NetworkSettings,
@@ -262,4 +263,5 @@ case: Case[Convection] = Case(
         "Time to error of all optimisers on the first window": race_figure,
     },
     fit_figures=training_figures(_exact, _field, _grid),
+    origin=lambda _config, _verb: (no_data("networks are trained on the equation and its conditions alone"),),
 )

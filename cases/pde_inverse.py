@@ -42,7 +42,11 @@ def problem(config: PdeInverse, seeds: Seeds, data: Path | None) -> InverseProbl
     from retrodict.inverse.pde.stream_scan import scan_stream
     from retrodict.physics.errors import DataError, expected
 
-    samples = Samples.of(simulate(config, seeds)) if data is None else read_samples(data, config.noise)
+    if data is None:
+        samples = Samples.of(simulate(config, seeds))
+    else:
+        samples = read_samples(data, config.noise if config.given("noise") else None)
+        config.ask(data, *(() if config.unknown_harmonics else ("width",)))
     if not (samples.t > 0).any():
         raise DataError(expected(samples.where, "samples at t = 0 alone", "later ones: c and nu are not identifiable"))
     truth = (config.velocity, config.diffusivity) if data is None else None
@@ -202,4 +206,5 @@ case: Case[PdeInverse] = Case(
         "Initial field inferred with velocity and diffusivity": _initial_figure,
     },
     models=models,
+    origin="the sum of Fourier modes at random points, with noise",
 )

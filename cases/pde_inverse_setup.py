@@ -32,12 +32,12 @@ class PdeInverse(CaseConfig):
 
     velocity: float = setting(43.0, "1", "true velocity c of the synthetic samples", ge=0, le=70)
     diffusivity: float = setting(0.02, "1", "true diffusivity nu", ge=1e-3, le=0.1)
-    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", ge=1e-06, le=10000)
+    highest: float = setting(70.0, "1", "highest velocity that is searched, from 0", of_data=True, ge=1e-09, le=1e09)
     width: float = setting(
         0.5, "1", "width of the initial bump exp((cos y - 1) / width^2), y the angle from its centre", gt=0.3, le=10
     )
-    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", ge=1e-06, le=1e06)
-    duration: float = setting(1.0, "1", "end of time, which begins at 0", ge=1e-06, le=1e06)
+    period: float = setting(2 * math.pi, "1", "period of space, which begins at 0", of_data=True, ge=1e-06, le=1e06)
+    duration: float = setting(1.0, "1", "end of time, which begins at 0", of_data=True, ge=1e-06, le=1e06)
     samples: int = setting(200, "", "synthetic samples", ge=10, le=100_000)
     noise: float = setting(
         0.01, "1", "standard deviation of the noise, also of data without a column sigma", ge=1e-12, le=1e06
@@ -48,6 +48,11 @@ class PdeInverse(CaseConfig):
     training: int = setting(
         150, "", "steps of a trained network that checks the frozen one; 0: none", ge=0, le=1_000_000_000
     )
+
+    @property
+    def mixing(self) -> float:
+        """The largest diffusivity that is sought: it takes the longest wave of the period to 1/e within the time."""
+        return (self.period / (2 * math.pi)) ** 2 / self.duration
 
 
 def bump(config: PdeInverse, x: Any, cos: Any = np.cos, exp: Any = np.exp) -> Any:
@@ -103,7 +108,7 @@ def system_of(config: PdeInverse) -> QuasiLinear:
 
     # where searches begin: the truth is not among it
     middle, coords = config.highest / 2, line(config.period, duration=config.duration)
-    return convection(middle, 0.01, initial=initial, coords=coords)
+    return convection(middle, 0.01 * config.mixing, initial=initial, coords=coords)
 
 
 @cache
@@ -204,7 +209,7 @@ def posed(
         known = {"c": np.array(truth[0]), "nu": np.array(truth[1])}
         if expansion.initial is not None:
             known[INITIAL] = expansion.initial.project(lambda x: bump(config, x))
-    bounds = {"c": (0.0, config.highest), "nu": (0.0, 1.0)}
+    bounds = {"c": (0.0, config.highest), "nu": (0.0, config.mixing)}
     return coefficient_problem(system_of(config), samples, ["c", "nu"], expansion=expansion, bounds=bounds, truth=known)
 
 

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, max_abs
 from retrodict.cases.config import CaseConfig, setting
+from retrodict.cases.origin import no_data
 from retrodict.cases.pde_landscape_figures import (
     EQUATIONS,
     GAUSSIANS,
@@ -342,4 +343,5 @@ case: Case[Landscapes] = Case(
             surface_figure, equation="convection"
         ),
     },
+    origin=lambda _config, _verb: (no_data("the losses of networks on equations are drawn"),),
 )

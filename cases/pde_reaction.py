@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, excess, max_abs
 from retrodict.cases.config import setting
+from retrodict.cases.origin import no_data
 from retrodict.cases.pde_training import (
     NetworkSettings,
     bound_figure,
@@ -341,4 +342,5 @@ case: Case[Reaction] = Case(
         "Training loss": loss_figure,
     },
     fit_figures=training_figures(_reference, _field, _grid),
+    origin=lambda _config, _verb: (no_data("networks are trained on the equation and its conditions alone"),),
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrodict.cases.case import Case
 from retrodict.cases.checks import Analytic, Check, Invariant, SolverRun, excess, max_abs
 from retrodict.cases.config import setting
+from retrodict.cases.origin import no_data
 from retrodict.cases.pde_plane import Pair, blob_figure, error_figure, label_figure, plane_dataset, square
 from retrodict.cases.pde_training import NetworkSettings, ending, relative_error, trained
 from retrodict.solvers.base import Status
@@ -289,4 +290,5 @@ case: Case[Rotation] = Case(
         "Error over time, and the bound that needs no reference": error_figure,
     },
     fit_figures={"What the training left": _trained_figure},
+    origin=lambda _config, _verb: (no_data("networks are trained on the equation and its conditions alone"),),
 )

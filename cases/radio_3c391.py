@@ -14,11 +14,11 @@ import numpy as np
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import setting
-from retrodict.cases.radio_extended import FIGURES, models
-from retrodict.cases.radio_file_checks import checks
+from retrodict.cases.origin import NeedsDataError
+from retrodict.cases.radio_extended import models
 from retrodict.cases.radio_file_figures import files
-from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, solver_of, stand_in
-from retrodict.cases.radio_measurement_set import FIT_FIGURES, simulate
+from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, solver_of
+from retrodict.cases.radio_measurement_set import FIT_FIGURES
 from retrodict.physics.errors import DataError, expected
 
 if TYPE_CHECKING:
@@ -86,19 +86,25 @@ def read(path: Path, frequency: float, centre: tuple[float, float] = (0.0, 0.0))
     )
 
 
+_WHERE = (
+    "the folder with *data.mat and *msSpecs.mat of one channel, as in data/3c391/ch1 of "
+    "https://github.com/basp-group/SARA-CALIB-realdata; they are not ours to copy"
+)
 _VARIABLES = {"data": ("y_I", "flag", "weights"), "msSpecs": ("uvw", "time", "ant1", "ant2", "scans")}
 
 
-def problem(config: Radio3C391, seeds: Seeds, data: Path | None) -> Measured:
-    """Return the observation of the files; without them, a simulated one of a remnant."""
+def problem(config: Radio3C391, _seeds: Seeds, data: Path | None) -> Measured:
+    """Return the observation of the files; nothing is simulated under the name of a real one."""
     if data is None:
-        return stand_in(config, seeds.root)
+        raise NeedsDataError(expected("radio-3c391", "no data", f"a fit with --data: {_WHERE}"))
+    notes = []
+    if not config.given("frequency"):
+        notes.append(f"the files name no frequency: {config.frequency:g} GHz is that of the tutorial's channel 1")
     centre = (float(np.deg2rad(config.ra)), float(np.deg2rad(config.dec)))
     seen = measured(read(data, 1e9 * config.frequency, centre), config)
-    if any(centre):
-        return seen
-    told = "the files name no phase centre: sky coordinates are as if it were at 0, 0; set ra and dec"
-    return replace(seen, notes=(*seen.notes, told))
+    if not any(centre):
+        notes.append("the files name no phase centre: sky coordinates are as if it were at 0, 0; set ra and dec")
+    return replace(seen, notes=(*seen.notes, *notes))
 
 
 case: Case[Radio3C391] = Case(
@@ -106,13 +112,12 @@ case: Case[Radio3C391] = Case(
     system="radio",
     summary="The supernova remnant 3C391 seen by the VLA: image and gains, judged by slots held out of both.",
     Config=Radio3C391,
-    simulate=simulate,
+    simulate=None,
     presets={"smoke": {"size": 64, "cell": 0.0, "max_steps": 60, "terms": 3}, "paper": {"size": 512, "cell": 2.5}},
     problem=problem,
     solver=lambda _config, seen: solver_of(seen),
     files=files,
-    checks=checks,
-    figures=FIGURES,
     fit_figures=FIT_FIGURES,
     models=models,
+    needs_data=_WHERE,
 )

@@ -7,12 +7,14 @@ chi-squared, with a ring off the centre and ghosts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrodict.cases.case import Case
+from retrodict.cases.origin import OBSERVATIONS, DataOrigin, bundled_data, simulated
 from retrodict.cases.radio_eht_checks import checks
 from retrodict.cases.radio_eht_figures import (
     amplitude_figure,
@@ -22,7 +24,7 @@ from retrodict.cases.radio_eht_figures import (
     image_figure,
     recovery_figure,
 )
-from retrodict.cases.radio_eht_setup import RadioEHT, correlation, crescent, imaged, imager, observed
+from retrodict.cases.radio_eht_setup import M87, RadioEHT, correlation, crescent, imaged, imager, observed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +63,13 @@ def problem(config: RadioEHT, _seeds: Seeds, data: Path | None) -> ClosureImager
     return imager(config, observed(config, data))
 
 
+def origin(config: RadioEHT, verb: str) -> Sequence[DataOrigin]:
+    """Return where the visibilities come from: M87's are fitted; those of a crescent have their baselines and noise."""
+    crescent_of = simulated("a crescent seen on the baselines and with the weights of M87's data", config.seed)
+    seen = bundled_data(M87, "baselines and weights" if verb == "run" else OBSERVATIONS)
+    return {"run": (crescent_of, seen), "fit": (seen,)}.get(verb, (seen, crescent_of))
+
+
 case: Case[RadioEHT] = Case(
     name="radio-eht",
     system="radio",
@@ -79,4 +88,5 @@ case: Case[RadioEHT] = Case(
         "Closure phases over time": closure_figure,
         "Gains of the stations over time": gain_figure,
     },
+    origin=origin,
 )

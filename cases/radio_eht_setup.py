@@ -19,13 +19,26 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.physics.seeds import Seeds
 
-__all__ = ["UAS", "Imaged", "RadioEHT", "correlation", "crescent", "imaged", "imager", "observed", "ring", "simulated"]
+__all__ = [
+    "M87",
+    "UAS",
+    "Imaged",
+    "RadioEHT",
+    "correlation",
+    "crescent",
+    "imaged",
+    "imager",
+    "observed",
+    "ring",
+    "simulated",
+]
 
 Floats = NDArray[np.float64]
 
 UAS = float(np.deg2rad(1 / 3.6e9))
 """A micro-arcsecond [rad]."""
-_M87 = "radio/SR1_M87_2017_101_lo_hops_netcal_StokesI.uvfits"
+M87 = "radio/SR1_M87_2017_101_lo_hops_netcal_StokesI.uvfits"
+"""Visibilities of M87, bundled."""
 _SOUTH, _DIAMETER, _WIDTH, _CONTRAST = np.pi, 42.0, 14.0, 0.5
 
 
@@ -33,19 +46,30 @@ class RadioEHT(HostConfig):
     """Settings of the case."""
 
     pixels: int = setting(64, "", "pixels along a side, even", ge=16, le=1024)
-    field: float = setting(128.0, "uas", "side of the image", ge=1, le=100000)
-    flux: float = setting(0.6, "Jy", "compact flux, which baselines as long as these do not see", ge=1e-06, le=1e06)
-    disk: float = setting(
-        66.0, "uas", "diameter of the disk that imaging starts from and the entropy prefers", ge=0.01, le=100000
+    field: float = setting(128.0, "uas", "side of the image", of_data=True, ge=1, le=100000)
+    flux: float = setting(
+        0.6, "Jy", "compact flux, which baselines as long as these do not see", of_data=True, ge=1e-06, le=1e06
     )
-    blur: float = setting(15.0, "uas", "blurs the image between two rounds, width at half maximum", ge=0.01, le=10000)
+    disk: float = setting(
+        66.0,
+        "uas",
+        "diameter of the disk that imaging starts from and the entropy prefers",
+        of_data=True,
+        ge=0.01,
+        le=100000,
+    )
+    blur: float = setting(
+        15.0, "uas", "blurs the image between two rounds, width at half maximum", of_data=True, ge=0.01, le=10000
+    )
     smoothness: float = setting(0.1, "", "weight of the total variation", ge=0, le=1e06)
     sameness: float = setting(1.0, "", "weight of the relative entropy", ge=0, le=1e06)
-    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", ge=0, le=1)
+    systematic: float = setting(0.02, "", "systematic error relative to the amplitude", of_data=True, ge=0, le=1)
     gain_spread: float = setting(
-        0.15, "", "standard deviation of the amplitudes of station gains about one", ge=1e-06, le=10
+        0.15, "", "standard deviation of the amplitudes of station gains about one", of_data=True, ge=1e-06, le=10
     )
-    shortest: float = setting(0.1, "Glambda", "leave out baselines shorter than this, which see the jet", ge=0, le=1000)
+    shortest: float = setting(
+        0.1, "Glambda", "leave out baselines shorter than this, which see the jet", of_data=True, ge=0, le=1000
+    )
     interval: float = setting(0.0, "s", "average over so long, within scans; 0: whole scans", ge=0, le=1e06)
     least_signal: float = setting(3.0, "", "leave out averages of less signal to noise", ge=0, le=1000)
     steps: int = setting(200, "", "quasi-Newton steps of a round", ge=1, le=1_000_000_000)
@@ -75,14 +99,20 @@ class Imaged:
 
 
 def observed(config: RadioEHT, data: Path | None = None) -> Visibilities:
-    """Return the bundled data of M87, or those of a UVFITS file, averaged and selected."""
+    """Return the bundled data of M87, or those of a UVFITS file, averaged and selected.
+
+    Raises
+    ------
+    DataError
+        If no average is left.
+    """
     from retrodict.cases.data import bundled
     from retrodict.physics.errors import DataError, expected
     from retrodict.physics.radio.averaging import averaged
     from retrodict.physics.radio.uvfits import read_uvfits
     from retrodict.physics.radio.visibilities import LIGHT
 
-    path = bundled(_M87) if data is None else data
+    path = bundled(M87) if data is None else data
     vis = averaged(read_uvfits(path).usable()[0], config.interval or np.inf)
     length = np.hypot(vis.uvw[:, 0], vis.uvw[:, 1]) * vis.frequency / LIGHT
     kept = (length > 1e9 * config.shortest) & (np.abs(vis.data) * np.sqrt(vis.weight) > config.least_signal)

@@ -17,7 +17,7 @@ from retrodict.cases.radio_figures import (
     screen_figure,
     sky_figure,
 )
-from retrodict.cases.radio_setup import Observation, RadioSettings, observed, problem, solver_of
+from retrodict.cases.radio_setup import Observation, RadioSettings, observed, origin, problem, solver_of
 from retrodict.cases.radio_uncertainty import uncertainty_figure, write_uncertainty
 
 if TYPE_CHECKING:
@@ -123,4 +123,5 @@ case: Case[RadioSettings] = Case(
     figures=FIGURES,
     fit_figures=FIT_FIGURES,
     models=models,
+    origin=origin,
 )

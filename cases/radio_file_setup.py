@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from retrodict.physics.radio.visibilities import Grid, Visibilities
     from retrodict.solvers.radio.joint import JointSolver
 
-__all__ = ["Imaged", "Measured", "RadioFileSettings", "measured", "simulated", "solver_of", "stand_in", "written"]
+__all__ = [
+    "STAND_IN",
+    "Imaged",
+    "Measured",
+    "RadioFileSettings",
+    "measured",
+    "simulated",
+    "solver_of",
+    "stand_in",
+    "written",
+]
+
+STAND_IN = "a remnant of our own making seen by the VLA, visibilities by sums over pixels, through a MeasurementSet"
+"""What is simulated where no file is given."""
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]

@@ -11,7 +11,15 @@ from retrodict.cases.radio_extended import FIGURES, models
 from retrodict.cases.radio_extended import simulate as simulate_sky
 from retrodict.cases.radio_file_checks import checks
 from retrodict.cases.radio_file_figures import files, gain_figure, image_figure, residual_figure, share_figure
-from retrodict.cases.radio_file_setup import Measured, RadioFileSettings, measured, simulated, solver_of, stand_in
+from retrodict.cases.radio_file_setup import (
+    STAND_IN,
+    Measured,
+    RadioFileSettings,
+    measured,
+    simulated,
+    solver_of,
+    stand_in,
+)
 from retrodict.cases.radio_uncertainty import uncertainty_figure
 from retrodict.physics.errors import ConfigError, expected
 
@@ -96,4 +104,5 @@ case: Case[RadioMeasurementSet] = Case(
     figures=FIGURES,
     fit_figures=FIT_FIGURES,
     models=models,
+    origin=STAND_IN,
 )

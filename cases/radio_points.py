@@ -8,7 +8,7 @@ from retrodict.cases.case import Case
 from retrodict.cases.config import setting
 from retrodict.cases.radio_checks import checks
 from retrodict.cases.radio_extended import FIGURES, FIT_FIGURES, files, models, simulate, solver
-from retrodict.cases.radio_setup import RadioSettings, problem
+from retrodict.cases.radio_setup import RadioSettings, origin, problem
 
 __all__ = ["RadioPoints", "case"]
 
@@ -41,4 +41,5 @@ case: Case[RadioPoints] = Case(
     figures=FIGURES,
     fit_figures=FIT_FIGURES,
     models=models,
+    origin=origin,
 )

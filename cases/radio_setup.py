@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from retrodict.cases.config import FileName, HostConfig, setting
+from retrodict.cases.origin import DataOrigin, simulated
 from retrodict.physics.errors import ConfigError, DataError, expected
 from retrodict.physics.seeds import Seeds
 
@@ -30,6 +32,7 @@ __all__ = [
     "RadioSettings",
     "compared",
     "observed",
+    "origin",
     "problem",
     "sky_digest",
     "solver_of",
@@ -296,6 +299,13 @@ def _compared(text: str, _digest: str) -> dict[str, Floats]:
 def compared(config: RadioSettings) -> dict[str, Floats]:
     """Return the images of all methods but the joint one, by name."""
     return _compared(config.model_dump_json(), sky_digest(config))
+
+
+def origin(config: RadioSettings, _verb: str) -> Sequence[DataOrigin]:
+    """Return where the visibilities come from: a simulation, of a sky of our own or of a file."""
+    sky = "the sky of sky_file" if config.sky_file else f"a {config.sky} sky of our own making"
+    how = f"visibilities of {sky} by sums over pixels, {config.effects} gains and noise of {config.snr:g} dB"
+    return (simulated(how, config.seed),)
 
 
 def problem(config: RadioSettings, _seeds: Seeds, data: Path | None) -> Observation:

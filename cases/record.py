@@ -10,7 +10,7 @@ import shutil
 import time
 import tomllib
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from retrodict.cases.config import CaseConfig, config_hash, describe
 from retrodict.cases.environment import environment
 from retrodict.cases.lock import locked, shared
+from retrodict.cases.origin import DataOrigin
+from retrodict.cases.origin import recorded as recorded_origins
 from retrodict.cases.toml import to_toml
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
 from retrodict.solvers.callbacks import JsonLog
@@ -78,6 +80,12 @@ class RunFolder:
         """``running``, ``ok``, ``failed``, ``interrupted``, or a solver's status."""
         return str(self.provenance["status"])
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every dataset of the run is stamped with: what it is and where its data came from."""
+        told = ("case", "system", "verb", "preset", "seed", "config_sha256", "retrodict", "origins")
+        return {k: self.provenance[k] for k in told if k in self.provenance}
+
     def settings(self) -> dict[str, Any]:
         """Return the stored settings, as TOML gives them."""
         path = self.path / "config.toml"
@@ -103,8 +111,13 @@ class RunFolder:
             raise DataError(expected(f"data {data['name']}", got, "the file that the run was started with"))
         return path
 
-    def check_files(self) -> None:
+    def check_files(self, files: Mapping[str, Path] | None = None) -> None:
         """Verify the files that the settings name.
+
+        Parameters
+        ----------
+        files : Mapping, optional
+            Where they are today, by setting: what is bundled may be installed elsewhere than when the run began.
 
         Raises
         ------
@@ -112,7 +125,7 @@ class RunFolder:
             If one is gone or has changed.
         """
         for name, told in self.provenance.get("inputs", {}).items():
-            path = Path(told["path"])
+            path = (files or {}).get(name, Path(told["path"]))
             if not path.exists() or fingerprint(path) != told["sha256"]:
                 got = "a changed file" if path.exists() else "no file"
                 raise DataError(expected(f"{name} {path}", got, "the file that the run was started with"))
@@ -182,7 +195,11 @@ class RunFolder:
 
 @contextmanager
 def create(
-    out: Path | None, heading: Mapping[str, str], config: CaseConfig, data: Path | None = None
+    out: Path | None,
+    heading: Mapping[str, str],
+    config: CaseConfig,
+    data: Path | None = None,
+    origins: Sequence[DataOrigin] = (),
 ) -> Iterator[RunFolder]:
     """Make a run folder and hold it for the time of a verb.
 
@@ -196,6 +213,8 @@ def create(
         The frozen settings, written to ``config.toml``.
     data : Path, optional
         The user's data file.
+    origins : sequence of DataOrigin, optional
+        Of the case's own data; those of all files are recorded without it.
 
     Yields
     ------
@@ -234,6 +253,7 @@ def create(
         folder = RunFolder(path, provenance)
         if data is not None and given is not None:
             provenance["data"] = given | {"path": os.path.relpath(data.resolve(), path.resolve())}
+        provenance["origins"] = recorded_origins(origins, provenance["data"], provenance["inputs"], path)
         try:
             write_text(path / "config.toml", text)
             folder.seal()

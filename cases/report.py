@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.lock import READ_ONLY
+from retrodict.cases.origin import joined, stored
 from retrodict.cases.record import RunFolder, read_only, reopen
 from retrodict.cases.tables import diagnostics_table, parameter_table, typeset_units, variable_table
 from retrodict.cases.toml import setting_text
@@ -109,8 +110,9 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     title, summary : str
         Heading, and a sentence.
     rows : sequence of Mapping
-        Each with ``label``, ``status``, ``ok``, ``seconds``, ``message``, ``link`` (relative, or empty),
-        ``assessment`` and ``reasons`` (empty where there is none), and ``cells``, a mapping of further columns.
+        Each with ``label``, ``data``, ``status``, ``ok``, ``waits`` (for data), ``seconds``, ``message``, ``link``
+        (relative, or empty), ``assessment`` and ``reasons`` (empty where there is none), and ``cells``, a mapping of
+        further columns.
 
     Returns
     -------
@@ -120,8 +122,8 @@ def write_index(path: Path, title: str, summary: str, rows: Sequence[Mapping[str
     Examples
     --------
     >>> import tempfile
-    >>> row = {"label": "a", "status": "ok", "ok": True, "seconds": 1.0, "message": "", "link": "", "cells": {}}
-    >>> row |= {"assessment": "holds", "reasons": ""}
+    >>> row = {"label": "a", "data": "simulated", "status": "ok", "ok": True, "waits": False, "seconds": 1.0}
+    >>> row |= {"message": "", "link": "", "cells": {}, "assessment": "holds", "reasons": ""}
     >>> write_index(Path(tempfile.mkdtemp()) / "index.html", "Demo", "One run.", [row]).name
     'index.html'
     """
@@ -156,6 +158,8 @@ def _page(folder: RunFolder, notes: Sequence[str]) -> str:
     history = load_dataset(path / "history.nc") if (path / "history.nc").exists() else None
     context = {
         "p": folder.provenance,
+        "origins": stored(folder.provenance),
+        "joined": joined(stored(folder.provenance)),
         "command": _command(folder.provenance["command"]),
         "steps": history.sizes.get("step", 0) if history is not None else None,
         "figures": _figures(path / "figures"),

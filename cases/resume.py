@@ -66,7 +66,7 @@ def resume(path: Path, *, case: Case[Any] | None = None) -> FitOutcome | RunOutc
             raise DataError(f"{path}: the stored settings do not fit case {case.name!r} of today: {error}") from error
         require_device(config.device)
         data = folder.data_file()
-        folder.check_files()
+        folder.check_files(config.files())
         if verb not in ("run", "fit", "validate"):
             raise ConfigError(expected(str(path), f"a folder of verb {verb!r}", "one of run, fit or validate"))
         posed = set_up(case, config, data) if verb == "fit" else None

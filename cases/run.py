@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig
+from retrodict.cases.origin import declared, require_data
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
-from retrodict.physics.errors import SolverError, expected
+from retrodict.physics.errors import ConfigError, SolverError, expected
 from retrodict.physics.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def run(
     Raises
     ------
     ConfigError
-        If a setting or the folder is not valid.
+        If a setting or the folder is not valid, or the case simulates nothing.
     SolverError
         If the simulation gives numbers that are not finite.
 
@@ -99,8 +101,11 @@ def run(
     ['result.nc']
     """
     found, frozen = prepare(case, preset=preset, settings=settings, config=config, seed=seed, device=device)
+    require_data(found, "run", None)
+    if found.simulate is None:
+        raise ConfigError(expected("run", f"case {found.name!r}", f"one that simulates; it offers {found.verbs}"))
     heading = heading_of(found, "run", preset)
-    with create(out, heading, frozen) as folder:
+    with create(out, heading, frozen, origins=declared(found, frozen, "run", None)) as folder:
         return simulate_into(folder, found, frozen)
 
 
@@ -117,10 +122,11 @@ def simulate_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> Run
     from retrodict.cases.report import write_report
     from retrodict.solvers.result import save_dataset
 
+    assert case.simulate is not None
     data = case.simulate(config, Seeds(config.seed))
     folder.log.write("simulated")  # a folder that was removed meanwhile is told here, and not made again
     _check_finite(case, data)
-    save_dataset(data, folder.path / "result.nc")
+    save_dataset(data.assign_attrs(provenance=json.dumps(folder.about)), folder.path / "result.nc")
     alarms = [line for line in str(data.attrs.get("alarms", "")).splitlines() if line]
     warnings = [*alarms, *draw(folder, {caption: partial(f, data) for caption, f in case.figures.items()})]
     outcome = RunOutcome(folder.path, data, tuple(warnings))

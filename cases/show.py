@@ -53,16 +53,25 @@ def settings(out: Console, name: str) -> None:
     grid = _grid("setting", *presets, "units", "meaning")
     for rows in zip(*columns.values(), strict=True):
         values = [escape(setting_text(r["value"])) for r in rows]
-        grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"]))
+        asked = "; with --data it has to be given" if rows[0]["name"] in case.Config.facts() else ""
+        grid.add_row(rows[0]["name"], *values, escape(rows[0]["units"]), escape(rows[0]["help"] + asked))
     out.print(grid)
 
 
 def outcome(
     out: Console, err: Console, done: RunOutcome | FitOutcome | ValidateOutcome, *, strict: bool = False
 ) -> int:
-    """Print what a verb left, whether a fit holds first; return the exit code, which a misfit decides if ``strict``."""
-    from retrodict.cases.cli import FAILED, OK
+    """Print what a verb left, first its data and whether a fit holds; return the exit code.
 
+    If ``strict``, a misfit is a failure.
+    """
+    from retrodict.cases.cli import FAILED, OK
+    from retrodict.cases.origin import joined, stored
+    from retrodict.cases.record import read_provenance
+
+    for origin in joined(stored(read_provenance(done.folder))):
+        style = "bold yellow" if origin.kind in ("simulated", "undeclared") else ""
+        out.print(str(origin), style=style, markup=False, highlight=False, soft_wrap=True)
     held = getattr(done, "assessment", None)
     if held is not None:
         _assessment(out, held.word, held.reasons)
@@ -87,16 +96,17 @@ def table(out: Console, err: Console, members: MemberTable, *, strict: bool = Fa
     from retrodict.cases.toml import setting_text
 
     columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
-    grid = _grid("run", *columns, "status", "assessment", "seconds", right=(*columns, "seconds"))
+    grid = _grid("run", "data", *columns, "status", "assessment", "seconds", right=(*columns, "seconds"))
     for m in members.rows:
-        status = f"[{'green' if m.ok else 'bold red'}]{escape(m.status)}[/]"
+        status = f"[{'green' if m.ok else 'yellow' if m.waits else 'bold red'}]{escape(m.status)}[/]"
         cells = [_short(m.cells.get(c)) if c in m.found else escape(setting_text(m.cells.get(c))) for c in columns]
         held = f"[{_STYLES[m.assessment]}]{m.assessment}[/]" if m.assessment else "–"
-        grid.add_row(escape(m.label), *cells, status, held, f"{m.seconds:.1f}")
+        grid.add_row(escape(m.label), escape(m.data), *cells, status, held, f"{m.seconds:.1f}")
     out.print(grid)
     for m in members.rows:
         if not m.ok and m.message:
-            err.print(f"{m.label}: {m.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+            style = "yellow" if m.waits else "red"
+            err.print(f"{m.label}: {m.message}", style=style, markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
     return OK if members.ok and (members.fits or not strict) else FAILED
 

@@ -181,6 +181,7 @@ def _summarise(folder: Path, case: Case[Any], grid: Mapping[str, Sequence[Any]],
         {
             **vars(r),
             "cells": {k: v if k in r.found else setting_text(v) for k, v in r.cells.items()},
+            "waits": r.waits,
             "link": f"{r.label}/report.html" if (folder / r.label / "report.html").exists() else "",
         }
         for r in rows

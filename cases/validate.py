@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from retrodict.cases.case import Case
 from retrodict.cases.checks import Verdict, judge
 from retrodict.cases.config import CaseConfig
 from retrodict.cases.contracts import model_checks
+from retrodict.cases.origin import declared, require_data
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
 from retrodict.physics.errors import ConfigError, expected
@@ -86,8 +88,9 @@ def validate(
     True
     """
     found, frozen = prepare(case, preset=preset, settings=settings, config=config, seed=seed, device=device)
+    require_data(found, "validate", None)
     heading = heading_of(found, "validate", preset)
-    with create(out, heading, frozen) as folder:
+    with create(out, heading, frozen, origins=declared(found, frozen, "validate", None)) as folder:
         return check_into(folder, found, frozen)
 
 
@@ -115,7 +118,8 @@ def check_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> Valida
             folder.log.write("check", **verdict.to_json())
             bar(number, {})
     write_json(folder.path / "verdicts.json", [v.to_json() for v in verdicts])
-    save_dataset(_curves(verdicts), folder.path / "result.nc")
+    curves = _curves(verdicts).assign_attrs(provenance=json.dumps(folder.about))
+    save_dataset(curves, folder.path / "result.nc")
     notes = draw(folder, check_figures(verdicts))
     failed = [v.name for v in verdicts if not v.passed]
     folder.finish("failed" if failed else "ok", f"failed: {', '.join(failed)}" if failed else "")

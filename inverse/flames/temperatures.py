@@ -98,15 +98,15 @@ def measured(
     return TemperatureData(x, seen, noise * np.abs(seen))
 
 
-def read_temperatures(path: Path, noise: float, length: float) -> TemperatureData:
+def read_temperatures(path: Path, noise: float | None, length: float) -> TemperatureData:
     r"""Read temperatures along a flame.
 
     Parameters
     ----------
     path : Path
         CSV with the titles ``x`` (m), ``T`` (K) and perhaps ``std`` (K), in any order.
-    noise : float
-        Relative standard deviation where the file has none.
+    noise : float or None
+        Relative standard deviation where the file has none; such a file is refused without it.
     length : float
         Of the domain, in m.
 
@@ -147,6 +147,8 @@ def read_temperatures(path: Path, noise: float, length: float) -> TemperatureDat
     x, T = np.array(table["x"]), np.array(table["T"])
     if not np.all((x >= 0) & (x <= length)):
         raise DataError(expected(f"{path}: x", (float(x.min()), float(x.max())), f"places in [0, {length:g}] m"))
-    std = np.array(table["std"]) if "std" in titles else noise * np.abs(T)
+    if "std" not in titles and noise is None:
+        raise DataError(expected(f"{path}: titles", sorted(titles), "a column std (K), or the noise given"))
+    std = np.array(table["std"]) if noise is None or "std" in titles else noise * np.abs(T)
     order = np.argsort(x)
     return TemperatureData(x[order], T[order], std[order])

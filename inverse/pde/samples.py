@@ -137,7 +137,7 @@ class Samples:
         if lacking := [k for k in _COLUMNS if k not in names]:
             raise DataError(expected(where, f"variables {sorted(names)}", f"x, t and u; {', '.join(lacking)} missing"))
         if "sigma" not in names and sigma is None:
-            raise DataError(expected(where, "no sigma", "standard deviations, in the data or given"))
+            raise DataError(expected(where, "no sigma", "one in the data, or the noise given"))
         noise = dataset["sigma"].values if "sigma" in names else sigma
         x, t, u = (dataset[k].values for k in _COLUMNS)
         return cls(x, t, u, noise, where)
@@ -214,7 +214,7 @@ def _csv(path: Path, raw: bytes, sigma: float | None) -> Samples:
         raise DataError(expected(str(path), "no line below the header", "at least one sample"))
     columns = dict(zip(titles, np.array(table, dtype=float).T, strict=True))
     if "sigma" not in columns and sigma is None:
-        raise DataError(expected(f"{path}, header", titles, "a column sigma, or standard deviations given"))
+        raise DataError(expected(f"{path}, header", titles, "a column sigma, or the noise given"))
     return Samples(columns["x"], columns["t"], columns["u"], columns.get("sigma", sigma), str(path))
 
 

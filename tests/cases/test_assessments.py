@@ -36,7 +36,7 @@ def test_a_fit_that_holds_says_so_first(cli: Cli, no_figures: None) -> None:
 
 
 def test_wrong_data_are_a_misfit_on_the_terminal_in_the_report_and_in_the_intervals(cli: Cli, wrong: Path) -> None:
-    done = cli("fit", "cooling", "--data", wrong, "--out", "f")
+    done = cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "f")
     assert done.exit_code == 0
     assert "assessment: misfit" in done.stdout
     assert "identified by the data" not in done.stdout
@@ -47,19 +47,21 @@ def test_wrong_data_are_a_misfit_on_the_terminal_in_the_report_and_in_the_interv
     assert "std of Laplace" in page
     assert "identified by the data" not in page
     # strict: a misfit is a failure, of fresh and of resumed runs and of sweeps
-    assert cli("fit", "cooling", "--data", wrong, "--out", "g", "--strict").exit_code == 1
-    told = cli("sweep", "cooling", "--grid", "seed=1,2", "--data", wrong, "--workers", 1, "--out", "s")
+    assert cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "g", "--strict").exit_code == 1
+    told = cli(
+        "sweep", "cooling", "--grid", "seed=1,2", "--data", wrong, "--set", "noise=0.5", "--workers", 1, "--out", "s"
+    )
     assert told.exit_code == 0
     assert told.stdout.count("misfit") == 2
     assert "assessment" in Path("s/sweep.csv").read_text().splitlines()[0]
     assert load_dataset(Path("s/sweep.nc"))["assessment"].values.tolist() == ["misfit", "misfit"]
     assert Path("s/index.html").read_text().count(">misfit<") == 2
-    again = cli("sweep", "cooling", "--grid", "seed=1,2", "--data", wrong, "--workers", 1, "--out", "s", "--strict")
+    again = cli(*sweep, "--strict")
     assert again.exit_code == 1
 
 
 def test_compare_tells_assessments_apart(cli: Cli, wrong: Path) -> None:
     assert cli("fit", "cooling", "--out", "a").exit_code == 0
-    assert cli("fit", "cooling", "--data", wrong, "--out", "b").exit_code == 0
+    assert cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "b").exit_code == 0
     told = cli("compare", "a", "b")
     assert any("assessment" in line and "holds" in line and "misfit" in line for line in told.stdout.splitlines())

@@ -31,7 +31,8 @@ def test_the_truth_is_inside_the_joint_region_of_a_few_draws() -> None:
 @pytest.mark.slow
 def test_a_run_is_data_for_a_fit_and_the_fit_leaves_a_mechanism(tmp_path: Path) -> None:
     made = run(mechanism_case, preset="smoke", out=tmp_path / "run")
-    done = fit(mechanism_case, preset="smoke", data=made.folder / "result.nc", out=tmp_path / "fit")
+    told = {"noise": 0.02, "temperature": 300.0, "aligned": 1500.0}
+    done = fit(mechanism_case, preset="smoke", data=made.folder / "result.nc", settings=told, out=tmp_path / "fit")
     own = fit(mechanism_case, preset="smoke", out=tmp_path / "own")
     for k in ("ln k", "T_a"):
         np.testing.assert_allclose(done.result.data[k], own.result.data[k], rtol=1e-9)
@@ -45,7 +46,7 @@ def test_a_run_is_data_for_a_fit_and_the_fit_leaves_a_mechanism(tmp_path: Path) 
     assert covariance[at, at] == pytest.approx(std**2, rel=1e-9)
     assert mean[at] == pytest.approx(fitted.parameters["T_a"][0])
     with pytest.raises(DataError, match=r"expected .*phi 0.8, 1 atm.*; see the settings phis and pressures"):
-        fit(mechanism_case, data=made.folder / "result.nc", settings={"phis": [0.8, 0.9]}, out=tmp_path / "no")
+        fit(mechanism_case, data=made.folder / "result.nc", settings=told | {"phis": [0.8, 0.9]}, out=tmp_path / "no")
 
 
 def mechanism_case_rates():

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from scipy.io import savemat
 
 from retrodict.cases import radio_3c391
+from retrodict.cases.fit import set_up
+from retrodict.cases.prepare import prepare
 from retrodict.cases.radio_file_figures import image_figure, share_figure
 from retrodict.cases.radio_file_setup import RadioFileSettings, measured, solver_of
 from retrodict.cases.radio_measurement_set import RadioMeasurementSet, problem
@@ -84,6 +86,13 @@ def test_matlab_files_are_read_with_flags_weights_and_scans(vis, tmp_path):
         np.testing.assert_array_equal(found.data, vis.data)
         np.testing.assert_array_equal(found.scan, vis.scan)
         assert (found.weight == 4).all()
+    stated = {"frequency": 1.4, "dec": 40.0}
+    for settings, told in (({}, ["frequency", "phase centre"]), (stated, [])):
+        seen, _ = set_up(*prepare("radio-3c391", preset="smoke", settings=settings), tmp_path)
+        assert seen.vis.rows == vis.rows - flag.sum()
+        assert [n.split(":")[0] for n in seen.notes if "the files name no" in n] == [
+            f"the files name no {what}" for what in told
+        ]
     savemat(tmp_path / "x_msSpecs.mat", {k: v for k, v in about.items() if k != "uvw"})
     with pytest.raises(DataError, match="no variable uvw"):
         radio_3c391.read(tmp_path, 1e9)
@@ -167,6 +176,9 @@ def test_a_file_that_a_setting_names_is_verified_on_resume(tmp_path, monkeypatch
     small = {"size": 32, "slots": 10, "support": 1, "terms": 1, "sky_file": "sky.fits"}
     run("radio-extended", settings=small, out=Path("r"))
     folder = RunFolder(Path("r"), json.loads(Path("r/provenance.json").read_text()))
+    made, sky = folder.provenance["origins"]
+    assert (made["kind"], "the sky of sky_file" in made["what"]) == ("simulated", True)
+    assert (sky["kind"], sky["role"], sky["name"]) == ("given", "sky_file", "sky.fits")
     monkeypatch.chdir("/")  # names are not of the folder that the run was started in
     folder.check_files()
     write_image(tmp_path / "sky.fits", 2 * np.eye(64), Grid(64, 1e-5), overwrite=True)

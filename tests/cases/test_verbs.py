@@ -265,7 +265,7 @@ def _readings(path: Path, **changes: object) -> Path:
 def test_fit_of_a_users_file_converts_units_and_remembers_it(cli: Cli, foreign: bool) -> None:
     time = np.linspace(0.0, 120.0, 40)
     file = _readings(Path("mine.nc"), values=5e4 * np.exp(-0.03 * time), units="mK", foreign=foreign)
-    assert cli("fit", "cooling", "--data", file, "--out", "f").exit_code == 0
+    assert cli("fit", "cooling", "--data", file, "--set", "noise=0.5", "--out", "f").exit_code == 0
     post = load_dataset(Path("f/posterior.nc"))
     np.testing.assert_allclose(post["estimate"].values, [50.0, 0.03], rtol=1e-6)
     assert "truth" not in post
@@ -294,7 +294,7 @@ def test_damaged_data_are_refused_before_any_work(cli: Cli) -> None:
         _readings(Path("length.nc"), values=np.ones(12)),
     ]
     for file in files:
-        done = cli("fit", "cooling", "--data", file, "--out", "f")
+        done = cli("fit", "cooling", "--data", file, "--set", "noise=0.5", "--out", "f")
         assert done.exit_code == 3, file
         assert "error: " in done.stderr
         assert not Path("f").exists()
@@ -340,7 +340,7 @@ def test_compare_tells_what_differs(cli: Cli) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_data_that_changed_or_went_is_told_on_resume(cli: Cli) -> None:
     file = _readings(Path("mine.nc"))
-    cli("fit", "cooling", "--data", file, "--out", "f", "--set", "max_steps=3")
+    cli("fit", "cooling", "--data", file, "--out", "f", "--set", "max_steps=3", "--set", "noise=0.5")
     about = json.loads(Path("f/provenance.json").read_text())
     from retrodict.cases.record import RunFolder
 

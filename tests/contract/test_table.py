@@ -13,6 +13,7 @@ from retrodict.cases import registry
 from retrodict.cases.data import bundled
 from retrodict.inverse.motion.steering_log import SteeringLog, residual_model
 from retrodict.physics.autograd import TorchModel
+from retrodict.physics.differences import Differenced
 from retrodict.physics.flames.mechanism import load_mechanism
 from retrodict.physics.flames.simplified import SimplifiedMixture
 from retrodict.physics.model import Differentiable, restrict
@@ -85,7 +86,9 @@ def generic_rows():
     yield "torch/gains", model, gains.random(np.random.default_rng(0))
     plane = Space({"x": Var(("i",), (3,)), "s": Var()})
     sine = TorchModel(plane, plane, lambda t: {"x": torch.sin(t["x"]) * t["s"], "s": t["x"].prod() * t["s"] ** 2})
-    yield "torch/sine", sine, {"x": np.array([0.3, 0.8, 1.3]), "s": np.array(0.7)}
+    at = {"x": np.array([0.3, 0.8, 1.3]), "s": np.array(0.7)}
+    yield "torch/sine", sine, at
+    yield "differenced/sine", Differenced(sine), at
 
 
 def steering_rows():
@@ -152,7 +155,8 @@ def case_rows():
 
 ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), wide_field_rows(), case_rows())
 TABLE = {name: (model, at) for rows in ROWS for name, model, at in rows}
-COVERED = {motion_model, path_model, residual_model, TorchModel, FlameModel, SimplifiedFlame, Interferometer, WideField}
+COVERED = {motion_model, path_model, residual_model, TorchModel, Differenced}
+COVERED |= {FlameModel, SimplifiedFlame, Interferometer, WideField}
 # forward mode costs up to a second a tangent here: one seed at every commit, all five with the slow tests
 HEAVY = [n for n in TABLE if n.startswith(("moments/", "path/", "case/"))]
 

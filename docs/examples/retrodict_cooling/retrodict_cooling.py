@@ -14,7 +14,7 @@ TIME = np.linspace(0.0, 120.0, 40)  # s
 class Cooling(CaseConfig):
     excess: float = setting(60.0, "K", "initial excess over the room", gt=0)
     rate: float = setting(0.02, "s-1", "cooling rate", gt=0)
-    noise: float = setting(0.5, "K", "standard deviation of the thermometer", gt=0)
+    noise: float = setting(0.5, "K", "standard deviation of the thermometer", of_data=True, gt=0)
 
 
 class Body:
@@ -55,4 +55,4 @@ def checks(config, seeds):
 
 
 case = Case("cooling", "examples", "How fast a body cools in a room.", Cooling, simulate, {"smoke": {"noise": 0.2}},
-            problem=problem, checks=checks, models=lambda: {"body": (Body(), {"excess": 60.0, "rate": 0.02})})
+            problem, checks=checks, models=lambda: {"body": (Body(), {"excess": 60.0, "rate": 0.02})}, origin="RK45")

@@ -74,6 +74,9 @@ def test_arrays_are_checked():
         Samples.of(Samples(one, one, one, 0.1).to_dataset().drop_vars("sigma"))
 
 
+STATED = {"noise": 0.01, "period": 6.283185307179586, "duration": 1.0, "highest": 70.0, "width": 0.5}
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -86,7 +89,7 @@ def test_the_case_refuses_data_that_say_nothing(tmp_path, rows, words):
     path = tmp_path / "a.csv"
     path.write_text("x,t,u\n" + rows)
     with pytest.raises(DataError, match=words):
-        case.problem(PdeInverse(features=50), Seeds(0), path)
+        case.problem(PdeInverse(features=50, **STATED), Seeds(0), path)
 
 
 def _limits():

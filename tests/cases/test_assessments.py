@@ -48,9 +48,21 @@ def test_wrong_data_are_a_misfit_on_the_terminal_in_the_report_and_in_the_interv
     assert "identified by the data" not in page
     # strict: a misfit is a failure, of fresh and of resumed runs and of sweeps
     assert cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "g", "--strict").exit_code == 1
-    told = cli(
-        "sweep", "cooling", "--grid", "seed=1,2", "--data", wrong, "--set", "noise=0.5", "--workers", 1, "--out", "s"
+    sweep = (
+        "sweep",
+        "cooling",
+        "--grid",
+        "seed=1,2",
+        "--data",
+        wrong,
+        "--set",
+        "noise=0.5",
+        "--workers",
+        1,
+        "--out",
+        "s",
     )
+    told = cli(*sweep)
     assert told.exit_code == 0
     assert told.stdout.count("misfit") == 2
     assert "assessment" in Path("s/sweep.csv").read_text().splitlines()[0]

@@ -141,6 +141,41 @@ FAULTS = (
         "",
         "tests/inverse/test_posterior.py",
     ),
+    Fault(
+        "a score stands in for the residual of Student-t noise",
+        "inverse/noise.py",
+        "return np.asarray(-np.sign(z) * ndtri(np.maximum(stats.t.sf(np.abs(z), self.nu), _LEAST)))",
+        "return np.asarray(z)",
+        "tests/inverse/test_noise.py",
+    ),
+    Fault(
+        "a misfit is decided by its probability alone",
+        "inverse/assessment.py",
+        "above = reduced > REDUCED[1] and",
+        "above = reduced > 0 and",
+        "tests/inverse/test_assessment.py",
+    ),
+    Fault(
+        "windows of one step: correlation does not widen",
+        "inverse/sandwich.py",
+        "window = int(np.clip(np.ceil(optimal.max()), 1, longest))",
+        "window = 1",
+        "tests/inverse/test_sandwich.py",
+    ),
+    Fault(
+        "unknowns cost no degree of freedom",
+        "inverse/diagnostics.py",
+        "block.count - float(lever.share[rows[rows >= 0]].sum())",
+        "float(block.count)",
+        "tests/inverse/test_diagnostics.py",
+    ),
+    Fault(
+        "a signal ends one solve only",
+        "solvers/iterate.py",
+        "        raise Interrupted(seen[0], result)\n",
+        "        pass\n",
+        "tests/solvers/test_iterate.py",
+    ),
 )
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from retrodict.inverse.assessment import Assessment, assess
 from retrodict.inverse.diagnostics import diagnose, examine_residuals
-from retrodict.inverse.estimators import estimate
+from retrodict.inverse.estimators import estimate, solver_for
 from retrodict.inverse.posterior import posterior
 from retrodict.inverse.problem import InverseProblem
 from retrodict.physics.spaces import Tree
@@ -132,17 +132,26 @@ def flames() -> Iterator[tuple[str, Draw]]:
         parameters = moved(gas, [handle], {"other": np.array(np.log(factor))})
         true = replace(gas, parameters=parameters)
         some = mixtures[:: len(mixtures) // count][:count]
-        solved = [replace(flame(phi, p, 180), mechanism=true).solve() for phi, p in some]
-        return {k: np.asarray(one.observables()["s_L"]) for k, one in zip(joint(count).range, solved, strict=True)}
+        found = [replace(flame(phi, p, 180), mechanism=true).solve() for phi, p in some]
+        return {k: np.asarray(one.observables()["s_L"]) for k, one in zip(joint(count).range, found, strict=True)}
+
+    @cache
+    def begin(count: int, factor: float) -> Tree:
+        """Where data without noise lead: all draws start there."""
+        return solved(joint(count).domain.zeros(), truth(count, factor), count, 0.02)[1]
+
+    def solved(start: Tree, values: Tree, count: int, noise: float) -> tuple[InverseProblem, Tree, Status]:
+        model = joint(count)
+        seen = Observation(model.range, values, flame_noise(model.range, relative=noise))
+        problem = flame_problem(model, seen, dict.fromkeys(model.domain, rate_deviation(2.0)), start)
+        result = estimate(problem, solver_for(problem, tolerance=1e-4))
+        return problem, problem.space.from_dataset(result.data), result.status
 
     def draw(seed: int, count: int, noise: float, factor: float) -> Assessment:
-        rng, model = np.random.default_rng(seed), joint(count)
+        rng = np.random.default_rng(seed)
         values = {k: v * (1 + noise * rng.standard_normal()) for k, v in truth(count, factor).items()}
-        seen = Observation(model.range, values, flame_noise(model.range, relative=noise))
-        problem = flame_problem(model, seen, dict.fromkeys(model.domain, rate_deviation(2.0)))
-        result = estimate(problem)
-        at = problem.space.from_dataset(result.data)
-        return assess(result.status, diagnose(problem, at), flame_posterior(problem, at))
+        problem, at, status = solved(begin(count, factor), values, count, noise)
+        return assess(status, diagnose(problem, at), flame_posterior(problem, at))
 
     yield "flames, right", lambda seed: draw(seed, 20, 0.02, 1.0)
     yield "flames, another rate is wrong", lambda seed: draw(seed, 20, 0.02, 2.0)

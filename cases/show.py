@@ -107,6 +107,10 @@ def table(out: Console, err: Console, members: MemberTable, *, strict: bool = Fa
         if not m.ok and m.message:
             style = "yellow" if m.waits else "red"
             err.print(f"{m.label}: {m.message}", style=style, markup=False, highlight=False, soft_wrap=True)
+    for m in members.rows:
+        if m.assessment not in ("", "holds"):
+            why = f"{m.label} is {m.assessment}: {m.reasons}"
+            out.print(why, style=_STYLES[m.assessment], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
     return OK if members.ok and (members.fits or not strict) else FAILED
 

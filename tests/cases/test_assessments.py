@@ -64,7 +64,7 @@ def test_wrong_data_are_a_misfit_on_the_terminal_in_the_report_and_in_the_interv
     )
     told = cli(*sweep)
     assert told.exit_code == 0
-    assert told.stdout.count("misfit") == 2
+    assert told.stdout.count(" is misfit: reduced chi-squared") == 2
     assert "assessment" in Path("s/sweep.csv").read_text().splitlines()[0]
     assert load_dataset(Path("s/sweep.nc"))["assessment"].values.tolist() == ["misfit", "misfit"]
     assert Path("s/index.html").read_text().count(">misfit<") == 2

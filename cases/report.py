@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     import jinja2
 
 _STYLES = {"holds": "good", "weak": "warn", "misfit": "bad", "invalid": "bad"}
+_MEANINGS = {
+    "holds": "The model describes the data, and every unknown is identified.",
+    "weak": "Something is not identified, or the data cannot test the model.",
+    "misfit": "The data contradict the model, its noise or its priors.",
+    "invalid": "There is no valid answer.",
+}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 __all__ = ["report", "write_index", "write_report"]
@@ -178,7 +184,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["assessments"] = _STYLES
+    environment.globals |= {"assessments": _STYLES, "meanings": _MEANINGS}
     environment.filters["number"] = _number
     environment.filters["setting"] = setting_text
     environment.filters["duration"] = _duration

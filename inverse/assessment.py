@@ -118,22 +118,14 @@ def contradictions(
     """
     found = []
     if diagnostics is not None:
-        whole = [("all data", diagnostics.attrs)]
-        names = ("reduced_chi2", "chi2_p", "chi2_low_p")
-        each = [
-            (str(m), {n: float(diagnostics[n].values[i]) for n in names})
-            for i, m in enumerate(diagnostics["misfit"].values)
-        ]
-        several = len(each) > 1
-        wrong = [n for n, numbers in each if _outside(numbers, PROBABILITY / len(each))]
-        if _outside(whole[0][1], PROBABILITY):
-            found.append(
-                f"reduced chi-squared {whole[0][1]['reduced_chi2']:.3g}, expected {REDUCED[0]} to {REDUCED[1]}"
-            )
-        elif several and wrong:
-            numbers = dict(each)[wrong[0]]
+        blocks, names = diagnostics["misfit"].values, ("reduced_chi2", "chi2_p", "chi2_low_p")
+        each = [{n: float(diagnostics[n].values[i]) for n in names} for i in range(len(blocks))]
+        wrong = [i for i, numbers in enumerate(each) if _outside(numbers, PROBABILITY / len(each))]
+        if _outside(diagnostics.attrs, PROBABILITY):
+            found.append(f"{_reduced(diagnostics.attrs)}, expected {REDUCED[0]} to {REDUCED[1]}")
+        elif wrong:
             rest = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            found.append(f"reduced chi-squared {numbers['reduced_chi2']:.3g} of {wrong[0]}{rest}")
+            found.append(f"reduced chi-squared {each[wrong[0]]['reduced_chi2']:.3g} of {blocks[wrong[0]]}{rest}")
     if far := pulled(pulls or {}):
         z = (pulls or {})[far[0]]
         rest = f", and {len(far) - 1} more" if len(far) > 1 else ""
@@ -226,12 +218,16 @@ def _untestable(diagnostics: xr.Dataset) -> list[str]:
     return [f"model error cannot be tested with these data ({count} values leave {degrees:.2g} degrees of freedom)"]
 
 
+def _reduced(numbers: Mapping[Any, Any]) -> str:
+    size, degrees = float(numbers["reduced_chi2"]), float(numbers["degrees_of_freedom"])
+    return f"reduced chi-squared {size:.3g} with {degrees:.4g} degrees of freedom"
+
+
 def _size(diagnostics: xr.Dataset) -> list[str]:
     reduced = float(diagnostics.attrs["reduced_chi2"])
     if math.isnan(reduced):
         return []
-    degrees = float(diagnostics.attrs["degrees_of_freedom"])
-    told = [f"reduced chi-squared {reduced:.3g} with {degrees:.4g} degrees of freedom"]
+    told = [_reduced(diagnostics.attrs)]
     pairs = zip(diagnostics["misfit"].values, diagnostics["whiteness_p"].values, strict=True)
     correlated = [str(m) for m, p in pairs if p < LEVEL]
     if correlated:

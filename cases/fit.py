@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrodict.cases.case import Case
 from retrodict.cases.config import CaseConfig
-from retrodict.cases.origin import declared, require_data
+from retrodict.cases.origin import OBSERVATIONS, declared, require_data, stored
 from retrodict.cases.prepare import heading_of, prepare
 from retrodict.cases.record import RunFolder, create
 from retrodict.physics.errors import ConfigError, DataError, RetrodictError, expected, reason
@@ -173,7 +173,6 @@ def solve_into(
     from retrodict.cases.report import write_report
     from retrodict.inverse.assessment import assess
     from retrodict.inverse.problem import InverseProblem
-    from retrodict.inverse.residuals import Assessable
     from retrodict.solvers.callbacks import ProgressBar
     from retrodict.solvers.checkpoint import CheckpointStore, CheckpointWarning
     from retrodict.solvers.iterate import Interrupted, iterate
@@ -196,8 +195,9 @@ def solve_into(
     post = diagnostics = None
     if result.status.value in _USABLE:
         post, diagnostics = _examine(folder, case, problem, result, notes)
-    data = isinstance(problem, (InverseProblem, Assessable))
-    verdict = assess(result.status, diagnostics, post, data=data)
+    # a network that solves an equation fits no data: its own validation residual decides
+    fitted = any(o.role == OBSERVATIONS and o.kind != "none" for o in stored(folder.provenance))
+    verdict = assess(result.status, diagnostics, post, data=fitted)
     outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics, verdict)
     usable = post is not None or (result.status.value in _USABLE and not isinstance(problem, InverseProblem))
     if usable and case.files is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrodict.cases.config import CaseConfig
 
 __all__ = [
+    "OBSERVATIONS",
     "DataOrigin",
     "NeedsDataError",
     "bundled_data",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 OBSERVATIONS = "observations"
+"""Role of the data that are fitted."""
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,8 @@ def assess(
         grave["holds"] += _size(diagnostics)
     elif data:
         grave["weak"].append("no residuals to test the model with")
+    else:
+        grave["holds"].append("no data are fitted; the solver's own condition of validity decides")
     if posterior is not None:
         grave["weak"] += _unidentified(posterior)
         grave["holds"] += [str(posterior.attrs["widened"])] if posterior.attrs.get("widened") else []

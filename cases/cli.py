@@ -163,7 +163,7 @@ def resume_command(folder: Folder, strict: Strict = False) -> None:
     outcome = resume(folder)
     if outcome is None:
         _stdout().print(f"{folder}: the run had come to its end; nothing to do", markup=False)
-        return
+        raise typer.Exit(show.ended(_stdout(), folder, strict=strict))
     raise typer.Exit(show.outcome(_stdout(), _stderr(), outcome, strict=strict))
 
 

@@ -260,6 +260,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             table = table.setdefault(group, {})
             if not isinstance(table, dict):
                 raise ConfigError(expected("--set", repr(text), f"{group!r} to be a group, not a value"))
+        if isinstance(table.get(leaf), dict):
+            raise ConfigError(expected("--set", repr(text), f"values in the group {leaf!r}, which others are set in"))
         table[leaf] = parsed
     return settings
 

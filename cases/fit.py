@@ -197,7 +197,8 @@ def solve_into(
         post, diagnostics = _examine(folder, case, problem, result, notes)
     # a network that solves an equation fits no data: its own validation residual decides
     fitted = any(o.role == OBSERVATIONS and o.kind != "none" for o in stored(folder.provenance))
-    verdict = assess(result.status, diagnostics, post, data=fitted)
+    examined = post is not None or not isinstance(problem, InverseProblem)
+    verdict = assess(result.status, diagnostics, post, data=fitted, examined=examined)
     outcome = FitOutcome(folder.path, config, problem, result, post, diagnostics, verdict)
     usable = post is not None or (result.status.value in _USABLE and not isinstance(problem, InverseProblem))
     if usable and case.files is not None:
@@ -226,30 +227,41 @@ def _examine(
     folder: RunFolder, case: Case[Any], problem: Any, result: Result, notes: list[str]
 ) -> tuple[xr.Dataset | None, xr.Dataset | None]:
     """Compute and save posterior and diagnostics; what cannot be had is noted, for the estimate itself stands."""
+    import numpy as np
+
     from retrodict.inverse.diagnostics import diagnose, examine_residuals
     from retrodict.inverse.posterior import posterior
     from retrodict.inverse.problem import InverseProblem
-    from retrodict.inverse.residuals import Assessable, residuals_of
+    from retrodict.inverse.residuals import Assessable
     from retrodict.solvers.result import save_dataset
 
     found: dict[str, xr.Dataset | None] = {}
     computed: dict[str, Callable[[], xr.Dataset | None]] = {}
     if isinstance(problem, InverseProblem):
         at = problem.space.from_dataset(result.data)
-        if case.posterior is None and problem.space.size > _DENSE:
+        large = problem.space.size > _DENSE
+        if large and case.posterior is None:
             notes.append(f"no posterior: {problem.space.size} unknowns are more than a dense covariance can hold")
-            computed["diagnostics"] = lambda: examine_residuals(list(residuals_of(problem, at).values()))
         else:
             computed["posterior"] = partial(case.posterior or posterior, problem, at)
-            computed["diagnostics"] = partial(diagnose, problem, at)
+        computed["diagnostics"] = partial(_tested, problem, at) if large else partial(diagnose, problem, at)
     elif isinstance(problem, Assessable):
         computed["diagnostics"] = lambda: examine_residuals(problem.residuals(result.data))
     for name, compute in computed.items():
         try:
             found[name] = dataset = compute()
-        except RetrodictError as error:
+        except (RetrodictError, np.linalg.LinAlgError) as error:
             notes.append(f"no {name}: {error}")
             continue
         if dataset is not None:
             save_dataset(dataset.assign_attrs(provenance=json.dumps(folder.about)), folder.path / f"{name}.nc")
     return found.get("posterior"), found.get("diagnostics")
+
+
+def _tested(problem: Any, at: Any) -> xr.Dataset | None:
+    """Return the diagnostics of a problem too large for its hat matrix: how many data it follows is not known."""
+    from retrodict.inverse.diagnostics import examine_residuals
+    from retrodict.inverse.residuals import residuals_of
+
+    found = residuals_of(problem, at).values()
+    return examine_residuals([replace(block, degrees=float("nan")) for block in found])

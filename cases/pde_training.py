@@ -224,7 +224,8 @@ def _alarms(certificate: xr.Dataset | None, result: Result | None, beside: Mappi
     """Return what a reader must know before believing the field, a line each."""
     lines = [] if result is None else ending(result.status, result=result)
     for method, status in beside.items():
-        lines += ending(status, method)
+        # trained to compare with, by a budget of steps
+        lines += ending(status, method) if status is not Status.MAX_STEPS else []
     if certificate is not None and certificate.attrs["verdict"] != "valid":
         bound = certificate.attrs["relative_bound"]
         lines.append(f"the certified bound on the error is {bound:.2g} of the field: it certifies nothing here")

@@ -333,7 +333,11 @@ def vacant(path: Path) -> bool:
     >>> vacant(Path(tempfile.mkdtemp()))
     True
     """
-    return path.is_dir() and all(_abandoned(p) for p in path.iterdir())
+    if not path.is_dir():
+        return False
+    # a run takes its lock before it writes: settings without one are somebody's own file
+    there = {p.name for p in path.iterdir()}
+    return all(_abandoned(p) for p in path.iterdir()) and ("config.toml" not in there or ".lock" in there)
 
 
 def fingerprint(path: Path) -> str:

@@ -66,6 +66,8 @@ def report(path: Path, out: Path | None = None) -> tuple[Path, list[str]]:
     if out is not None:
         if out.exists() or out.is_symlink():
             raise ConfigError(expected("--out", f"{out}, which exists", "a new file"))
+        if out.resolve().is_relative_to(path.resolve()):
+            raise ConfigError(expected("--out", f"{out}, which lies in the run folder", "a file outside of it"))
         with read_only(path) as folder:
             notes = _notes(folder)
             write_text(out, _page(folder, notes))

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from retrodict.cases.compare import Comparison
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from retrodict.cases.run import RunOutcome
     from retrodict.cases.validate import ValidateOutcome
 
-__all__ = ["cases", "comparison", "findings", "outcome", "settings", "table"]
+__all__ = ["cases", "comparison", "ended", "findings", "outcome", "settings", "table"]
 
 
 def cases(out: Console, err: Console) -> None:
@@ -90,9 +92,32 @@ def outcome(
     return OK if done.ok and not contradicted else FAILED
 
 
+def ended(out: Console, folder: Path, *, strict: bool = False) -> int:
+    """Print how the run of a folder had ended; return the exit code that it had.
+
+    Parameters
+    ----------
+    out : Console
+        Standard output.
+    folder : Path
+        A run folder.
+    strict : bool, optional
+        Whether a misfit is a failure.
+    """
+    from retrodict.cases.cli import FAILED, OK
+    from retrodict.cases.record import read_provenance
+
+    told = read_provenance(folder)
+    held = told.get("assessment") or {"word": "", "reasons": []}
+    if held["word"]:
+        _assessment(out, held["word"], held["reasons"])
+    out.print(f"status: {told['status']}", markup=False, highlight=False)
+    return OK if told["status"] == "ok" and not (strict and held["word"] == "misfit") else FAILED
+
+
 def table(out: Console, err: Console, members: MemberTable, *, strict: bool = False) -> int:
     """Print the members of a sweep, a demo or ``validate --all``; return the exit code, as of `outcome`."""
-    from retrodict.cases.cli import FAILED, OK
+    from retrodict.cases.cli import FAILED, OK, USAGE
     from retrodict.cases.toml import setting_text
 
     columns = list(dict.fromkeys(k for m in members.rows for k in m.cells))
@@ -112,6 +137,8 @@ def table(out: Console, err: Console, members: MemberTable, *, strict: bool = Fa
             why = f"{m.label} is {m.assessment}: {m.reasons}"
             out.print(why, style=_STYLES[m.assessment], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {members.index}", markup=False, highlight=False, soft_wrap=True)
+    if members.rows and all(m.waits for m in members.rows):
+        return USAGE
     return OK if members.ok and (members.fits or not strict) else FAILED
 
 

@@ -140,6 +140,8 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             table = total
             for group in groups:
                 table = table.setdefault(group, {})
+                if not isinstance(table, dict):
+                    raise ConfigError(expected("--grid", repr(key), f"{group!r} to be a group, not a value"))
             nested = isinstance(value, Mapping)
             table[leaf] = _merged(table.get(leaf, {}), value) if nested else value
     return total

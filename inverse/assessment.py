@@ -11,11 +11,11 @@ a p-value, and with few a large effect may be chance. The thresholds are the con
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retrodict.inverse.diagnostics import LEVEL
+from retrodict.inverse.diagnostics import correlated
 from retrodict.solvers.base import Status
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def assess(
     posterior: xr.Dataset | None = None,
     *,
     data: bool = True,
-    doubts: Sequence[str] = (),
+    examined: bool = True,
 ) -> Assessment:
     """Return whether the answer of a solve holds.
 
@@ -164,8 +164,8 @@ def assess(
         As of `retrodict.inverse.posterior.posterior`.
     data : bool, optional
         Whether data are fitted at all; a network that solves an equation fits none, and its own residual decides.
-    doubts : sequence of str, optional
-        What the problem itself holds against its validity; one is enough for ``invalid``.
+    examined : bool, optional
+        Whether the identifiability of the unknowns was examined, where the problem allows it at all.
 
     Returns
     -------
@@ -182,7 +182,6 @@ def assess(
         grave["invalid"].append(_phrase(status.message))
     elif not status.ok:
         grave["weak"].append(_phrase(status.message))
-    grave["invalid"] += doubts
     grave["misfit"] += contradictions(diagnostics, *_from_posterior(posterior))
     if diagnostics is not None:
         grave["weak"] += _untestable(diagnostics)
@@ -191,6 +190,8 @@ def assess(
         grave["weak"].append("no residuals to test the model with")
     else:
         grave["holds"].append("no data are fitted; the solver's own condition of validity decides")
+    if not examined:
+        grave["weak"].append("it was not examined whether the unknowns are identified")
     if posterior is not None:
         grave["weak"] += _unidentified(posterior)
         grave["holds"] += [str(posterior.attrs["widened"])] if posterior.attrs.get("widened") else []
@@ -216,8 +217,11 @@ def _untestable(diagnostics: xr.Dataset) -> list[str]:
     degrees = float(diagnostics.attrs["degrees_of_freedom"])
     if degrees >= TESTABLE:
         return []
+    if math.isnan(degrees):
+        return ["the degrees of freedom are not known, so that the size of the residuals tests nothing"]
     count = int(diagnostics["count"].sum())
-    return [f"model error cannot be tested with these data ({count} values leave {degrees:.2g} degrees of freedom)"]
+    values = "1 value leaves" if count == 1 else f"{count} values leave"
+    return [f"model error cannot be tested with these data ({values} {degrees:.2g} degrees of freedom)"]
 
 
 def _reduced(numbers: Mapping[Any, Any]) -> str:
@@ -230,10 +234,8 @@ def _size(diagnostics: xr.Dataset) -> list[str]:
     if math.isnan(reduced):
         return []
     told = [_reduced(diagnostics.attrs)]
-    pairs = zip(diagnostics["misfit"].values, diagnostics["whiteness_p"].values, strict=True)
-    correlated = [str(m) for m, p in pairs if p < LEVEL]
-    if correlated:
-        told.append(f"residuals of {', '.join(correlated[:3])} are correlated")
+    if blocks := correlated(diagnostics):
+        told.append(f"residuals of {', '.join(blocks[:3])} are correlated")
     return told
 
 

@@ -16,12 +16,13 @@ from scipy import stats
 from retrodict.inverse.curvature import leverage
 from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.residuals import Residuals, residuals_of
+from retrodict.inverse.terms import Curved
 from retrodict.physics.spaces import Tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FEWEST", "LEVEL", "diagnose", "examine_residuals", "ljung_box"]
+__all__ = ["FEWEST", "LEVEL", "correlated", "diagnose", "examine_residuals", "ljung_box"]
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +116,24 @@ def noise_floor(rho: Floats, count: int) -> int:
     return int(rho.size)
 
 
+def correlated(diagnostics: xr.Dataset) -> list[str]:
+    """Return the blocks whose residuals are correlated, at `LEVEL` for all blocks together.
+
+    Parameters
+    ----------
+    diagnostics : xarray.Dataset
+        As of `examine_residuals`.
+
+    Examples
+    --------
+    >>> told = examine_residuals([Residuals("y", np.sin(0.1 * np.arange(300.0))[None])])
+    >>> correlated(told)
+    ['y']
+    """
+    names, p = diagnostics["misfit"].values, diagnostics["whiteness_p"].values
+    return [str(n) for n, v in zip(names, p, strict=True) if v < LEVEL / len(p)]
+
+
 def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset | None:
     """Examine the residuals of every data misfit at an estimate.
 
@@ -153,10 +172,18 @@ def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset | None:
     blocks = []
     for name, block in found.items():
         rows = lever.places.get(name)
-        if rows is not None:
-            block = Residuals(name, block.values, block.count - float(lever.share[rows[rows >= 0]].sum()))
-        blocks.append(block)
+        # a likelihood without a residual of every datum follows at most as many data as it has unknowns
+        follows = _unknowns(problem, name, block) if rows is None else float(lever.share[rows[rows >= 0]].sum())
+        blocks.append(Residuals(name, block.values, block.count - follows))
     return examine_residuals(blocks)
+
+
+def _unknowns(problem: InverseProblem, name: str, block: Residuals) -> float:
+    """Return the share of a block in the unknowns of its term."""
+    term = next(t for t in problem.terms if name.startswith(f"{t.name}/"))
+    own = term.fn.space.size if isinstance(term.fn, Curved) else problem.space.size
+    blocks = residuals_of(InverseProblem(problem.space, (term,), problem.start), problem.start)
+    return min(own * block.count / max(sum(b.count for b in blocks.values()), 1), float(block.count))
 
 
 def examine_residuals(blocks: Sequence[Residuals]) -> xr.Dataset | None:
@@ -222,8 +249,9 @@ def _normality(residual: Floats) -> float:
 def _describe(block: Residuals) -> tuple[dict[str, float], str]:
     valid, count = block.valid, block.count
     degrees = max(float(count) if block.degrees is None else block.degrees, 0.0)
-    products, pairs, power, _ = _products(block.values, 1)
-    lag = float(products[0] / pairs[0] * count / power) if products.size and pairs[0] and power > 0 else np.nan
+    products, pairs, power, _ = _products(block.values, _LAGS)
+    seen = np.flatnonzero(pairs)  # the smallest lag that has neighbours: gaps may leave none at one
+    lag = float(products[seen[0]] / pairs[seen[0]] * count / power) if seen.size and power > 0 else np.nan
     whiteness = ljung_box(block.values, min(_LAGS, count // 4))[1] if count >= FEWEST else np.nan
     correlated = whiteness < LEVEL
     inflation = correlation_inflation(block.values) if correlated else 1.0

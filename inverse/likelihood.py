@@ -51,6 +51,14 @@ class LogLikelihood:
     function: Callable[[dict[str, Tensor]], Tensor]
     standardised: Callable[[dict[str, Tensor]], Mapping[str, tuple[tuple[str, ...], Tensor]]] | None = None
 
+    def hold(self, values: Tree) -> LogLikelihood:
+        """Return the likelihood of the other variables, with these held."""
+        held = to_tensors(values, Space({k: v for k, v in self.space.items() if k in values}))
+        rest = Space({k: v for k, v in self.space.items() if k not in held})
+        seen = self.standardised
+        standardised = None if seen is None else lambda t: seen({**t, **held})
+        return LogLikelihood(rest, lambda t: self.function({**t, **held}), standardised)
+
     def residuals(self, x: Tree) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
         """Return the standardised data; empty where the likelihood was given none."""
         if self.standardised is None:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from retrodict.inverse.assessment import PULL, contradictions
+from retrodict.inverse.assessment import contradictions, pulled
 from retrodict.inverse.curvature import curvature, inverted, leverage
-from retrodict.inverse.diagnostics import LEVEL, diagnose
+from retrodict.inverse.diagnostics import correlated, diagnose
 from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.sandwich import Sandwich, sandwich
 from retrodict.inverse.terms import Pulled
@@ -98,7 +98,9 @@ def posterior(problem: InverseProblem, at: Tree, *, covariance: str = "auto") ->
     lower, upper = space.bounds()
     at_bound = (x <= lower) | (x >= upper)
     words = verdicts(labels, x, std, correlation, share, at_bound, null)
-    words = [_contradicted(w, z, bool(wide.misfit)) for w, z in zip(words, pull, strict=True)]
+    far = set(pulled(dict(zip(labels, pull.tolist(), strict=True))))
+    pairs = zip(words, labels, pull, strict=True)
+    words = [_contradicted(w, z if name in far else 0.0, bool(wide.misfit)) for w, name, z in pairs]
     data = {
         "estimate": ("parameter", x),
         "std": ("parameter", std),
@@ -158,30 +160,39 @@ def _widening(
         if kind == "sandwich":
             raise SolverError(expected("sandwich", "no residuals", "a term that compares a model with data"))
         return _Widening(one, misfit=tuple(contradictions(None, pulls)))
-    correlated = bool(np.any(told["whiteness_p"].values < LEVEL))
-    found = None
-    if (correlated or kind == "sandwich") and np.isfinite(inverted(information)[0]).all():
-        found = sandwich(leverage(problem, at), information, prior)
+    blocks = correlated(told)
+    found, why = None, ""
+    if blocks or kind == "sandwich":
+        lever = leverage(problem, at)
+        if lost := [b for b in blocks if b not in lever.places]:
+            why = f"{lost[0]} has no residual of every datum"
+        elif not np.isfinite(inverted(information)[0]).all():
+            why = "an unknown is not identified"
+        else:
+            found = sandwich(lever, information, prior)
+            why = "" if found is not None else "the record is too short to measure how far it reaches"
     if kind == "sandwich" and found is None:
-        raise SolverError(expected("sandwich", "too few data for their correlation", "a longer record"))
+        raise SolverError(expected("sandwich", why, "a longer record of residuals that identifies every unknown"))
     apart = (found.disagreement, found.disagreement_p) if found is not None else (math.nan, math.nan)
     misfit = tuple(contradictions(told, pulls, apart))
     if found is not None:
         laplace = np.linalg.inv(information)
         ratio = np.sqrt(np.diag(found.covariance) / np.diag(laplace))
-        factor = np.maximum(ratio * (math.sqrt(max(apart[0], 1.0)) if misfit else 1.0), 1.0)
-        why = "for correlated residuals"
-        return _Widening(factor, "sandwich by blocks", _words(factor, why), misfit, found)
+        # NaN where quarters were not compared
+        factor = np.maximum(ratio * (math.sqrt(apart[0]) if misfit and apart[0] > 1 else 1.0), 1.0)
+        return _Widening(factor, "sandwich by blocks", _words(factor, "for correlated residuals"), misfit, found)
     sizes = [float(told.attrs["reduced_chi2"]), *told["reduced_chi2"].values.tolist()]
     size = max([0.0, *(v for v in sizes if math.isfinite(v))])
-    scale, why = (max(size, 1.0), "for the size of the residuals") if misfit else (1.0, "")
-    if correlated:
-        # the record is too short for the sandwich: neighbours as in an autoregression of first order
-        lag = min(float(np.nanmax(np.where(told["whiteness_p"] < LEVEL, told["autocorrelation"], 0.0))), 0.99)
-        scale, why = max(size * (1 + lag) / (1 - lag), scale), "for correlated residuals, too few to measure how far"
+    scale, reason = (max(size, 1.0), "for the size of the residuals") if misfit else (1.0, "")
+    if blocks:
+        # without the sandwich: neighbours as in an autoregression of first order
+        lags = told["autocorrelation"].sel(misfit=blocks).values
+        lag = min(float(np.nanmax(lags, initial=0.0)), 0.99)
+        scale = max(size * (1 + lag) / (1 - lag), scale)
+        reason = f"for correlated residuals, as an autoregression would ask, for {why}"
     factor = one * math.sqrt(scale)
     method = "Laplace, widened" if scale > 1 else "Laplace"
-    return _Widening(factor, method, _words(factor, why), misfit)
+    return _Widening(factor, method, _words(factor, reason), misfit)
 
 
 def _words(factor: Floats, why: str) -> str:
@@ -206,7 +217,8 @@ def _prior_pulls(problem: InverseProblem, at: Tree) -> Floats:
 
 def _contradicted(words: str, pull: float, misfit: bool) -> str:
     """Return the verdict on an unknown where the data contradict the model, its noise or the unknown's prior."""
-    if abs(pull) > PULL:
+    plain = words.startswith(("identified", "determined", "weakly"))
+    if pull and plain:
         return f"pulled {pull:+.1f} standard deviations away from its prior: data and prior disagree"
     if misfit and words.startswith("identified"):
         return "determined, but by a model that does not describe the data"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.inverse.terms import Linearization
+from retrodict.inverse.terms import GaussNewton, Linearization, Smooth
 from retrodict.physics.errors import SpaceError, expected
 from retrodict.physics.spaces import Array, Tree
 
@@ -21,6 +21,34 @@ __all__ = ["GaussianPrior", "LogNormalPrior", "SmoothnessPrior"]
 
 Floats = NDArray[np.float64]
 _LOG_2PI = float(np.log(2 * np.pi))
+
+
+class _OnOneVariable:
+    """A prior on the variable ``name``: the others may be held without changing it."""
+
+    name: str
+
+    def hold(self, values: Tree) -> Smooth:
+        """Return the prior itself, or a constant where its own variable is held."""
+        return _Constant(self, values) if self.name in values else self  # type: ignore[arg-type, return-value]
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A prior whose variable is held."""
+
+    prior: GaussNewton
+    values: Tree
+
+    def value(self, x: Tree) -> float:
+        return self.prior.value({**x, **self.values})
+
+    def gradient(self, _x: Tree) -> dict[str, Array]:
+        return {}
+
+    def linearize(self, x: Tree) -> Linearization:
+        residual = self.prior.linearize({**x, **self.values}).residual
+        return Linearization(residual, lambda _dx: np.zeros_like(residual), lambda _r: {})
 
 
 def _on(
@@ -32,7 +60,7 @@ def _on(
 
 
 @dataclass(frozen=True)
-class GaussianPrior:
+class GaussianPrior(_OnOneVariable):
     """Gaussian prior on a variable.
 
     Parameters
@@ -118,7 +146,7 @@ class GaussianPrior:
 
 
 @dataclass(frozen=True)
-class LogNormalPrior:
+class LogNormalPrior(_OnOneVariable):
     """Log-normal prior on a positive variable.
 
     The density is taken over ``x`` itself, so its mode is ``median exp(-log_std^2)``: completing the square in
@@ -186,7 +214,7 @@ class LogNormalPrior:
 
 
 @dataclass(frozen=True)
-class SmoothnessPrior:
+class SmoothnessPrior(_OnOneVariable):
     """Gaussian prior on differences along the last axis: a random walk (order 1) or its integral (order 2).
 
     It says nothing about the level (order 1) or the level and slope (order 2), so it needs data or another prior.

@@ -14,24 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.inverse.problem import InverseProblem
-from retrodict.inverse.terms import GaussNewton, Misfit, Smooth, Term
+from retrodict.inverse.terms import GaussNewton, Linearization, Misfit, Smooth, Term
 from retrodict.physics.differences import typical_sizes
 from retrodict.physics.errors import RetrodictError, SolverError, expected
-from retrodict.physics.spaces import Array, Space, Tree
+from retrodict.physics.spaces import Array, Space, Tree, Var
 
 __all__ = ["probe"]
 
 Floats = NDArray[np.float64]
 
-_STEPS = (1e-4, 1e-6, 1e-8)  # relative; a right derivative agrees at one of them, a wrong one at none
+_STEPS = (1e-2, 1e-4, 1e-6, 1e-8)  # relative; a right derivative agrees at one of them, a wrong one at none
 _AGREES = 0.01
+_SIDES = 0.05
 _QUIET = 1e-3  # least weight of a variable in the direction, so that rounding does not swallow it
 
 _probed: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 def probe(problem: InverseProblem) -> None:
-    """Examine every term of a problem at its start; a model that was examined before is trusted.
+    """Examine every term of a problem at its start; the derivatives of a model are examined once.
 
     Parameters
     ----------
@@ -64,10 +65,12 @@ def probe(problem: InverseProblem) -> None:
     """  # noqa: E501 - a message has one line
     for term in problem.terms:
         what = term.fn.model if isinstance(term.fn, Misfit) else term.fn
-        if _probed.get(id(what)) is what:
-            continue
+        known = _probed.get(id(what)) is what
         try:
-            _examine(term, problem.space, problem.start)
+            if known and isinstance(term.fn, Misfit):  # its data are examined at every start
+                _data(term, term.fn, problem.start)
+            elif not known:
+                _examine(term, problem.space, problem.start)
         except RetrodictError:
             raise
         except Exception as error:
@@ -88,17 +91,26 @@ def _examine(term: Term, space: Space, start: Tree) -> None:
         _function(term, term.fn, space, start)
 
 
+def _data(term: Term, misfit: Misfit, start: Tree) -> dict[str, Array]:
+    """Return the data that a model predicts at a point, examined."""
+    own = {k: np.asarray(start[k]) for k in misfit.model.domain}
+    return _checked(f"term {term.name!r}", misfit.model.range, misfit.model.apply(own), misfit.observation.mask)
+
+
 def _model(term: Term, misfit: Misfit, start: Tree) -> None:
     """Examine a forward model: its data, its derivative, its adjoint."""
     where, model, obs = f"term {term.name!r}", misfit.model, misfit.observation
     at = _inside(model.domain, start)
-    value = _checked(where, model.range, model.apply(at), obs.mask)
+    value = _data(term, misfit, at)
     again, slope = model.linearize(at)
     again = _checked(where, model.range, again, obs.mask)
 
+    maps = {k: obs.noise[k].whiten(obs.values[k], np.asarray(value[k], float), obs.mask[k]) for k in obs.space}
+
     def white(change: Mapping[str, Array]) -> Floats:
-        maps = {k: obs.noise[k].whiten(obs.values[k], np.asarray(value[k], float), obs.mask[k]) for k in obs.space}
-        return np.concatenate([np.ravel(maps[k].forward(np.asarray(change[k], float))) for k in obs.space])
+        # a model may say nothing of what was not observed
+        seen = {k: np.where(obs.mask[k], np.asarray(change[k], float), 0.0) for k in obs.space}
+        return np.concatenate([np.ravel(maps[k].forward(seen[k])) for k in obs.space])
 
     size = float(np.linalg.norm(white(value)))
     if np.linalg.norm(white({k: again[k] - value[k] for k in value})) > 1e-6 * max(size, 1e-300):
@@ -107,42 +119,53 @@ def _model(term: Term, misfit: Misfit, start: Tree) -> None:
 
     for direction in (heard, unheard):
 
-        def difference(h: float, direction: Tree = direction) -> Floats:
+        def sides(h: float, direction: Tree = direction) -> tuple[Floats, Floats]:
             there, back = (model.apply(model.domain.axpy(s * h, direction, at)) for s in (1, -1))
-            return white({k: (np.asarray(there[k]) - np.asarray(back[k])) / (2 * h) for k in value})
+            forth = {k: (np.asarray(there[k]) - np.asarray(value[k])) / h for k in value}
+            return white(forth), white({k: (np.asarray(value[k]) - np.asarray(back[k])) / h for k in value})
 
         columns = {
             k: white(slope.apply({**model.domain.zeros(), k: v})) for k, v in direction.items() if np.any(v != 0)
         }
         if columns:
-            _agree(where, columns, white(slope.apply(direction)), difference, size)
-    image = slope.apply(heard)
-    weight = {k: np.where(obs.mask[k], np.asarray(image[k]), 0.0) for k in obs.space}
-    forth = model.range.inner(image, weight)
-    back = model.domain.inner(heard, slope.adjoint(weight))
+            _agree(where, columns, white(slope.apply(direction)), sides, size)
+    image = {k: np.where(obs.mask[k], np.asarray(v), 0.0) for k, v in slope.apply(heard).items()}
+    forth = model.range.inner(image, image)
+    back = model.domain.inner(heard, slope.adjoint(image))
     if not abs(forth - back) <= 1e-6 * abs(forth):
         got = f"an adjoint that is off by {abs(forth - back) / max(abs(forth), 1e-300):.1e}"
         raise SolverError(expected(where, got, "the adjoint of the derivative"))
 
 
 def _agree(
-    where: str, columns: Mapping[str, Floats], claimed: Floats, difference: Callable[[float], Floats], size: float
+    where: str,
+    columns: Mapping[str, Floats],
+    claimed: Floats,
+    sides: Callable[[float], tuple[Floats, Floats]],
+    size: float,
 ) -> None:
-    """Refuse a derivative that differences contradict at every step, and name the variable at fault."""
-    best, apart = np.inf, claimed
+    """Refuse a derivative that differences contradict, and name the variable at fault.
+
+    Differences are evidence where those to either side agree and those of two steps do: a model with a kink at the
+    start, one that returns steps or noise, and one whose scale the steps miss are not judged.
+    """
+    before: Floats | None = None
     for h in _STEPS:
-        found = difference(h)
+        with np.errstate(all="ignore"):
+            forth, back = sides(h)
+            found = 0.5 * (forth + back)
         largest = max(float(np.linalg.norm(found)), float(np.linalg.norm(claimed)))
-        if largest * h <= 1e-13 * size:
-            return  # nothing changes that rounding would let through
-        error = float(np.linalg.norm(found - claimed)) / largest
-        if error < best:
-            best, apart = error, found
-        if best <= _AGREES:
-            return
-    worst, ratio = _culprit(columns, claimed - apart)
-    got = f"a derivative {ratio:.3g} times the differences of the data by {worst}"
-    raise SolverError(expected(where, got, "the derivative of what the model returns"))
+        if not np.isfinite(largest):
+            continue
+        if largest * h <= 1e-13 * size or np.linalg.norm(found - claimed) <= _AGREES * largest:
+            return  # it agrees, or nothing changes that rounding would let through
+        if np.linalg.norm(forth - back) > _SIDES * max(np.linalg.norm(forth), np.linalg.norm(back)):
+            continue
+        if before is not None and np.linalg.norm(found - before) <= _AGREES * np.linalg.norm(found):
+            worst, ratio = _culprit(columns, claimed - found)
+            got = f"a derivative {ratio:.3g} times the differences of the data by {worst}"
+            raise SolverError(expected(where, got, "the derivative of what the model returns"))
+        before = found
 
 
 def _culprit(columns: Mapping[str, Floats], gap: Floats) -> tuple[str, float]:
@@ -174,8 +197,9 @@ def _function(term: Term, fn: Smooth, space: Space, start: Tree) -> None:
         line = fn.linearize(at)
         if line.residual.ndim != 1 or not np.isfinite(line.residual).all():
             raise SolverError(expected(where, f"residuals of shape {line.residual.shape}", "finite numbers in one row"))
+        _linearised(where, space, gradient, line)
     sizes = typical_sizes(space, at)
-    direction = {k: np.sign(np.real(gradient[k])) * sizes[k] for k in space}
+    direction = {k: np.where(np.real(gradient[k]) < 0, -1.0, 1.0) * sizes[k] for k in space}
     claimed = sum(float(np.sum(np.real(np.conj(gradient[k]) * direction[k]))) for k in space)
     best = np.inf
     for h in _STEPS:
@@ -188,6 +212,18 @@ def _function(term: Term, fn: Smooth, space: Space, start: Tree) -> None:
         if best <= _AGREES:
             return
     raise SolverError(expected(where, f"a gradient that differences contradict by {best:.0%}", "that of its value"))
+
+
+def _linearised(where: str, space: Space, gradient: Tree, line: Linearization) -> None:
+    """Refuse a linearisation whose two halves do not belong together, or not to the gradient."""
+    turned = {**space.zeros(), **line.transpose(line.residual)}
+    gap = space.norm({k: np.asarray(turned[k]) - np.asarray(gradient[k]) for k in space})
+    d = space.random(np.random.default_rng(7))
+    forth = float(line.forward(d) @ line.residual)
+    back = space.inner(d, turned)
+    scale = float(np.linalg.norm(line.forward(d)) * np.linalg.norm(line.residual))
+    if gap > 1e-6 * max(space.norm(gradient), 1e-300) or abs(forth - back) > 1e-6 * max(scale, 1e-300):
+        raise SolverError(expected(where, "a linearisation that is not that of its gradient", "J' r and its adjoint"))
 
 
 def _checked(where: str, space: Space, data: Any, mask: Mapping[str, NDArray[np.bool_]]) -> dict[str, Array]:
@@ -229,7 +265,12 @@ def _directions(
     Along the first every variable changes the data by as much, within limits, so that each is examined.
     """
     rng, sizes = np.random.default_rng(7), typical_sizes(space, at)
-    parts = {k: np.asarray(sizes[k] * rng.choice([-1.0, 1.0], size=var.shape)) for k, var in space.items()}
+
+    def signs(var: Var) -> Array:
+        real = rng.choice([-1.0, 1.0], size=var.shape)
+        return np.asarray(real + 1j * rng.choice([-1.0, 1.0], size=var.shape) if var.is_complex else real)
+
+    parts = {k: np.asarray(sizes[k] * signs(var)) for k, var in space.items()}
     felt = {k: influence({**space.zeros(), k: part}) for k, part in parts.items()}
     least = min((v for v in felt.values() if v > 0), default=1.0)
     heard = {k: part * max(least / felt[k], _QUIET) if felt[k] > 0 else 0 * part for k, part in parts.items()}

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrodict.inverse.terms import GaussNewton, Misfit, Smooth, Term
+from retrodict.inverse.terms import GaussNewton, Holdable, Smooth, Term
 from retrodict.physics.errors import SolverError, SpaceError, expected
-from retrodict.physics.model import Differentiable, LinearOperator, restrict
 from retrodict.physics.spaces import Array, Space, Tree
 
 __all__ = ["InverseProblem"]
@@ -183,33 +182,9 @@ class _HeldGaussNewton(_Held):
         )
 
 
-@dataclass(frozen=True)
-class _HeldModel:
-    """A forward model with some variables held."""
-
-    model: Differentiable
-    values: Mapping[str, Array]
-
-    @property
-    def domain(self) -> Space:
-        return Space({k: v for k, v in self.model.domain.items() if k not in self.values})
-
-    @property
-    def range(self) -> Space:
-        return self.model.range
-
-    def apply(self, params: Tree) -> Tree:
-        return self.model.apply({**params, **self.values})
-
-    def linearize(self, params: Tree) -> tuple[Tree, LinearOperator]:
-        value, slope = self.model.linearize({**params, **self.values})
-        return value, restrict(slope, tuple(self.domain))
-
-
 def _held(fn: object, values: Mapping[str, Array]) -> Smooth:
-    if isinstance(fn, Misfit):
-        own = {k: v for k, v in values.items() if k in fn.model.domain}
-        return Misfit(_HeldModel(fn.model, own), fn.observation) if own else fn
+    if isinstance(fn, Holdable):
+        return fn.hold(values)
     if isinstance(fn, GaussNewton):
         return _HeldGaussNewton(fn, values)
     if isinstance(fn, Smooth):

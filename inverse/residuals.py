@@ -126,8 +126,10 @@ def residuals_of(problem: InverseProblem, at: Tree) -> dict[str, Residuals]:
         if term.kind != "data" or not isinstance(term.fn, Residual):
             continue
         seen: Mapping[str, tuple[tuple[str, ...], Floats]] = term.fn.residuals(at)
+        # a weight says that the noise is another; of a composite likelihood it is none of the noise
+        scale = np.sqrt(term.weight) if isinstance(term.fn, Misfit) else 1.0
         for name, (dims, values) in seen.items():
-            found[f"{term.name}/{name}"] = Residuals(f"{term.name}/{name}", as_series(values, dims))
+            found[f"{term.name}/{name}"] = Residuals(f"{term.name}/{name}", scale * as_series(values, dims))
     return found
 
 

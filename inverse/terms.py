@@ -10,11 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrodict.inverse.observation import Observation
-from retrodict.physics.errors import SpaceError, expected
-from retrodict.physics.model import Differentiable
+from retrodict.physics.errors import SolverError, SpaceError, expected
+from retrodict.physics.model import Differentiable, hold
 from retrodict.physics.spaces import Array, Space, Tree
 
-__all__ = ["Curved", "GaussNewton", "Linearization", "Misfit", "Proximable", "Pulled", "Residual", "Smooth", "Term"]
+__all__ = [
+    "Curved",
+    "GaussNewton",
+    "Holdable",
+    "Linearization",
+    "Misfit",
+    "Proximable",
+    "Pulled",
+    "Residual",
+    "Smooth",
+    "Term",
+]
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +95,15 @@ class Proximable(Protocol):
 
     def prox(self, x: Tree, step: float) -> Tree:
         """Return ``argmin_u value(u) + |u - x|^2 / (2 step)``."""
+        ...
+
+
+@runtime_checkable
+class Holdable(Smooth, Protocol):
+    """A term that says itself what is left of it where some variables are held."""
+
+    def hold(self, values: Tree) -> Smooth:
+        """Return the term over the other variables; the values may name variables that it does not read."""
         ...
 
 
@@ -186,11 +206,25 @@ class Misfit:
         obs = self.observation
         return sum(obs.noise[k].nll(obs.values[k], np.asarray(f[k], float), obs.mask[k]) for k in obs.space)
 
+    def hold(self, values: Tree) -> Misfit:
+        """Return the misfit of the model with some variables held."""
+        return Misfit(hold(self.model, values), self.observation)
+
     def residuals(self, x: Tree) -> dict[str, tuple[tuple[str, ...], Floats]]:
-        """Return the standardised residuals of every variable, NaN where nothing valid was observed."""
+        """Return the standardised residuals of every variable, NaN where nothing valid was observed.
+
+        Raises
+        ------
+        SolverError
+            If the model predicts no finite number where something was observed.
+        """
         f, obs, found = self.model.apply(x), self.observation, {}
         for k, var in obs.space.items():
             standard = obs.noise[k].standardise(obs.values[k], np.asarray(f[k], float), obs.mask[k])
+            lost = int(np.sum(obs.mask[k] & ~np.isfinite(standard)))
+            if lost:
+                got = f"{lost} of {int(obs.mask[k].sum())} predictions {k!r} that are not finite"
+                raise SolverError(expected("residuals", got, "a finite prediction of every valid datum"))
             found[k] = var.dims, np.where(obs.mask[k], standard, np.nan)
         return found
 

@@ -81,7 +81,7 @@ class Differenced:
         matrix = np.empty((base.size, x.size))
         for j, size in enumerate(self.domain.pack(self._sizes(at))):
             # the two errors of a difference are balanced at the cube root of the accuracy
-            h = np.cbrt(self.accuracy) * size
+            h = min(np.cbrt(self.accuracy) * size, 0.25 * (upper[j] - lower[j]))
 
             def moved(by: float, j: int = j) -> Array:
                 point = x.copy()

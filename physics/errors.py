@@ -97,7 +97,7 @@ def brief(value: object, longest: int = _LONGEST) -> str:
     >>> brief("x" * 1000, 10)
     'xxxxxxxx [990 characters left out] xx'
     """
-    text = str(value)
+    text = f"{value}"  # a tensor without axes is shown as its number
     if len(text) <= longest:
         return text
     tail = longest // 5

@@ -24,6 +24,7 @@ __all__ = [
     "Operator",
     "StochasticModel",
     "compose",
+    "hold",
     "restrict",
     "stack",
 ]
@@ -165,6 +166,52 @@ def compose(outer: LinearOperator, inner: LinearOperator) -> Operator:
     return Operator(
         inner.domain, outer.range, lambda x: outer.apply(inner.apply(x)), lambda y: inner.adjoint(outer.adjoint(y))
     )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A forward model with some variables held."""
+
+    model: Differentiable
+    values: Tree
+
+    @property
+    def domain(self) -> Space:
+        return Space({k: v for k, v in self.model.domain.items() if k not in self.values})
+
+    @property
+    def range(self) -> Space:
+        return self.model.range
+
+    def apply(self, params: Tree) -> Tree:
+        return self.model.apply({**params, **self.values})
+
+    def linearize(self, params: Tree) -> tuple[Tree, LinearOperator]:
+        value, slope = self.model.linearize({**params, **self.values})
+        return value, restrict(slope, tuple(self.domain))
+
+
+def hold(model: Differentiable, values: Tree) -> Differentiable:
+    """Return a model of the other variables, with these held; values of variables that it does not read are left out.
+
+    Parameters
+    ----------
+    model : Differentiable
+        The model.
+    values : Tree
+        Of the variables that are held.
+
+    Examples
+    --------
+    >>> from retrodict.physics.autograd import TorchModel
+    >>> from retrodict.physics.spaces import Var
+    >>> plane = Space({"x": Var(), "y": Var()})
+    >>> product = TorchModel(plane, Space({"z": Var()}), lambda t: {"z": t["x"] * t["y"]})
+    >>> float(hold(product, {"y": np.array(2.0)}).apply({"x": np.array(3.0)})["z"])
+    6.0
+    """
+    own = {k: v for k, v in values.items() if k in model.domain}
+    return _Held(model, own) if own else model
 
 
 def stack(operators: Mapping[str, LinearOperator]) -> Operator:

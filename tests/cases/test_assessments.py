@@ -77,3 +77,30 @@ def test_compare_tells_assessments_apart(cli: Cli, wrong: Path) -> None:
     assert cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "b").exit_code == 0
     told = cli("compare", "a", "b")
     assert any("assessment" in line and "holds" in line and "misfit" in line for line in told.stdout.splitlines())
+
+
+def test_a_run_that_had_ended_keeps_its_exit_code(cli: Cli, wrong: Path) -> None:
+    assert cli("fit", "cooling", "--set", "max_steps=1", "--out", "short").exit_code == 1
+    told = cli("resume", "short")
+    assert told.exit_code == 1
+    assert "the largest number of steps was reached" in told.stdout
+    assert "status: max-steps" in told.stdout
+    assert cli("fit", "cooling", "--data", wrong, "--set", "noise=0.5", "--out", "f").exit_code == 0
+    assert cli("resume", "f").exit_code == 0
+    assert cli("resume", "f", "--strict").exit_code == 1
+
+
+def test_settings_over_a_group_and_reports_inside_a_run_are_refused(cli: Cli, no_figures: None) -> None:
+    assert cli("sweep", "cooling", "--set", "seed=1", "--grid", "seed.x=1,2", "--out", "s").exit_code == 2
+    assert cli("run", "cooling", "--set", "seed.x=1", "--set", "seed=1", "--out", "r").exit_code == 2
+    assert cli("run", "cooling", "--out", "r").exit_code == 0
+    assert cli("report", "r", "--out", "r/again.html").exit_code == 2
+    assert not Path("r/again.html").exists()
+
+
+def test_settings_of_the_user_in_the_folder_are_not_overwritten(cli: Cli, no_figures: None) -> None:
+    assert cli("run", "cooling", "--out", "r").exit_code == 0
+    Path("u").mkdir()
+    Path("u/config.toml").write_text(Path("r/config.toml").read_text() + "# mine\n")
+    assert cli("run", "cooling", "--config", "u/config.toml", "--out", "u").exit_code == 2
+    assert Path("u/config.toml").read_text().endswith("# mine\n")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from retrodict.inverse.likelihood import LogLikelihood
-from retrodict.inverse.noise import Autocorrelated, Gaussian, Heteroscedastic, StudentT
+from retrodict.inverse.noise import Autocorrelated, Gaussian, Heteroscedastic, Poisson, StudentT
 from retrodict.inverse.observation import Observation
 from retrodict.inverse.priors import GaussianPrior, LogNormalPrior, SmoothnessPrior
 from retrodict.inverse.terms import Curved, GaussNewton, Misfit, Smooth
@@ -24,6 +24,7 @@ NOISES = {
     "Gaussian": Gaussian(0.3),
     "Heteroscedastic": Heteroscedastic(0.3, 0.2),
     "StudentT": StudentT(0.3, 4.0),
+    "Poisson": Poisson(),
     "Autocorrelated": Autocorrelated(0.3, 2.0, np.arange(5.0)),
 }
 TABLE = {
@@ -34,7 +35,7 @@ TABLE = {
     "SmoothnessPrior/2": SmoothnessPrior("x", 0.3, order=2),
     "LogLikelihood": LogLikelihood(SPACE, lambda t: torch.cosh(t["x"] * t["s"]).sum()),
 } | {
-    f"Misfit/{k}": Misfit(MODEL, Observation(DATA, {"y": np.linspace(1, 3, 5)}, {"y": v}, {"y": MASK}))
+    f"Misfit/{k}": Misfit(MODEL, Observation(DATA, {"y": np.round(np.linspace(1, 3, 5))}, {"y": v}, {"y": MASK}))
     for k, v in NOISES.items()
 }
 SCALAR = Space({"value": Var()})
@@ -77,7 +78,7 @@ class Residual:
 
 RESIDUAL = [n for n, t in TABLE.items() if isinstance(t, GaussNewton)]
 # Whitening of these is by the information, not by the residual's own derivative: W'W is the curvature that it claims
-CURVATURE_ONLY = ("Misfit/Heteroscedastic", "Misfit/StudentT")
+CURVATURE_ONLY = ("Misfit/Heteroscedastic", "Misfit/Poisson", "Misfit/StudentT")
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -1,14 +1,19 @@
 import numpy as np
 import pytest
+import torch
 
 from retrodict.inverse.assessment import assess, contradictions, pulled
-from retrodict.inverse.diagnostics import diagnose, examine_residuals
+from retrodict.inverse.diagnostics import correlated, diagnose, examine_residuals
 from retrodict.inverse.estimators import estimate
+from retrodict.inverse.likelihood import LogLikelihood
 from retrodict.inverse.noise import Autocorrelated, Gaussian
 from retrodict.inverse.posterior import posterior
 from retrodict.inverse.priors import GaussianPrior, LogNormalPrior
+from retrodict.inverse.problem import InverseProblem
 from retrodict.inverse.residuals import Residuals
 from retrodict.inverse.terms import Term
+from retrodict.physics.errors import SolverError
+from retrodict.physics.spaces import Space, Var
 from retrodict.solvers.base import Status
 
 NOISE = np.random.default_rng(0).normal(size=80)
@@ -137,7 +142,83 @@ def test_a_solver_that_ran_out_of_steps_is_weak_at_best():
     assert assess(Status.MAX_STEPS, blocks(3.0)).word == "misfit"
 
 
-def test_networks_are_judged_by_their_own_residual_and_doubts_are_grave():
+def test_networks_are_judged_by_their_own_residual_and_what_was_not_examined_is_weak():
     assert assess(Status.CONVERGED, data=False).word == "holds"
     assert assess(Status.CONVERGED).word == "weak"
-    assert assess(Status.CONVERGED, blocks(1.0), doubts=["the anchor moved"]).reasons[0] == "the anchor moved"
+    assert assess(Status.CONVERGED, blocks(1.0), examined=False).word == "weak"
+
+
+def test_what_is_held_changes_nothing_else(linear_problem):
+    prior = Term("prior", GaussianPrior("b", 0.0, std=0.1), kind="prior")
+    problem = linear_problem(MATRIX, MATRIX @ TRUTH + NOISE, priors=(prior,)).fix({"a": np.array(5.0)})
+    verdict, post = assessed(problem)
+    assert verdict.word == "misfit"
+    assert any("prior standard deviations" in r for r in verdict.reasons)
+    assert np.isfinite(post["prior_pull"][0])
+    free = linear_problem(MATRIX, MATRIX @ TRUTH + NOISE, priors=(prior,)).fix({"b": np.array(-4.0)})
+    assert assessed(free)[0].word == "holds"
+
+
+def test_a_likelihood_held_in_part_keeps_its_residuals_and_hessian():
+    space = Space({"m": Var(), "s": Var(bounds=(0.1, 10.0))})
+    y = torch.as_tensor(np.random.default_rng(2).normal(1.0, 2.0, 300))
+    nll = LogLikelihood(
+        space,
+        lambda t: (0.5 * ((y - t["m"]) / t["s"]) ** 2 + torch.log(t["s"])).sum(),
+        lambda t: {"y": (("time",), (y - t["m"]) / t["s"])},
+    )
+    held = InverseProblem(space, (Term("nll", nll),), {"m": 0.0, "s": 1.0}).fix({"s": np.array(2.0)})
+    verdict, post = assessed(held)
+    assert verdict.word == "holds"
+    assert float(post["std"][0]) == pytest.approx(2 / 300**0.5, rel=1e-6)
+    narrow = InverseProblem(space, (Term("nll", nll),), {"m": 0.0, "s": 1.0}).fix({"s": np.array(0.5)})
+    assert assessed(narrow)[0].word == "misfit"
+
+
+def test_a_likelihood_costs_as_many_degrees_as_it_has_unknowns():
+    space = Space({"x": Var(("i",), (40,))})
+    y = torch.as_tensor(np.random.default_rng(3).normal(size=60))
+    nll = LogLikelihood(space, lambda t: 0.5 * (t["x"] - y[:40]).square().sum(), lambda _t: {"y": (("time",), y)})
+    problem = InverseProblem(space, (Term("nll", nll),), space.zeros())
+    assert diagnose(problem, space.zeros()).attrs["degrees_of_freedom"] == 20
+
+
+def test_a_misfit_of_a_short_correlated_record_has_finite_intervals():
+    from .conftest import _linear_problem
+
+    t = np.arange(300.0)
+    matrix = np.stack([np.ones(300), np.sin(0.07 * t), np.cos(0.03 * t)], 1)
+    drift = Autocorrelated(4.0, 8.0, t).sample(np.zeros(300), np.random.default_rng(3))
+    verdict, post = assessed(_linear_problem(matrix, matrix @ [3.0, 5.0, 1.0] + drift, Gaussian(1.0)))
+    assert verdict.word == "misfit"
+    assert np.isfinite(post["std"]).all()
+    assert np.all(post["std"] > post["std_laplace"])
+
+
+def test_gaps_at_every_second_step_leave_a_correlation():
+    values = np.full((1, 400), np.nan)
+    values[0, ::2] = np.sin(0.05 * np.arange(200))
+    told = examine_residuals([Residuals("y", values)])
+    assert float(told["autocorrelation"][0]) > 0.9
+
+
+def test_a_prediction_that_is_no_number_is_no_gap(decay_problem):
+    problem = decay_problem(np.ones(25), Gaussian(0.1))
+    term = problem.terms[0].fn
+    with pytest.raises(SolverError, match="25 of 25 predictions 'y' that are not finite"):
+        term.residuals({"amplitude": np.array(np.nan), "rate": np.array(1.0)})
+
+
+def test_a_weight_says_that_the_noise_is_another(linear_problem):
+    problem = linear_problem(MATRIX, MATRIX @ TRUTH + NOISE)
+    heavy = InverseProblem(problem.space, (Term("data", problem.terms[0].fn, weight=100.0),), problem.start)
+    assert assessed(heavy)[0].word == "misfit"
+
+
+def test_the_level_of_whiteness_is_for_all_blocks_together():
+    seen = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        told = examine_residuals([Residuals(f"b{i}", rng.standard_normal((1, 60))) for i in range(100)])
+        seen += bool(correlated(told))
+    assert seen <= 3

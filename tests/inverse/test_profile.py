@@ -68,7 +68,7 @@ def test_the_interval_does_not_depend_on_the_parametrisation():
 def test_a_parabola_gives_the_laplace_interval(linear_problem):
     problem = linear_problem(np.random.default_rng(1).normal(size=(6, 3)), np.arange(6.0))
     at = problem.space.from_dataset(estimate(problem).data)
-    post = posterior(problem, at)
+    post = posterior(problem, at, covariance="laplace")
     for i, name in enumerate("abc"):
         np.testing.assert_allclose(profile_interval(problem, at, name), post["interval_95"][i], rtol=1e-4, atol=1e-5)
 

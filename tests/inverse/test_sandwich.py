@@ -73,7 +73,7 @@ def test_short_records_have_none_and_say_so(linear_problem):
     _, information, lever = fitted(matrix, np.cumsum(rng.normal(size=N)))
     assert sandwich(lever, information, np.zeros((3, 3))) is None
     problem = linear_problem(np.ones((5, 1)), np.zeros(5))
-    with pytest.raises(SolverError, match="sandwich: got too few data"):
+    with pytest.raises(SolverError, match="sandwich: got the record is too short"):
         posterior(problem, problem.start, covariance="sandwich")
 
 

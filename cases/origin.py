@@ -60,6 +60,11 @@ class DataOrigin:
     seed : int, optional
         Of the simulation.
 
+    Raises
+    ------
+    DataError
+        If a field is of another type.
+
     Examples
     --------
     >>> print(DataOrigin("simulated", "a Runge-Kutta integrator", seed=3))
@@ -74,6 +79,13 @@ class DataOrigin:
     licence: str = ""
     sha256: str = ""
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        texts = (self.kind, self.what, self.role, self.name, self.source, self.licence, self.sha256)
+        if not all(isinstance(t, str) for t in texts) or not (self.seed is None or isinstance(self.seed, int)):
+            raise DataError(
+                expected("DataOrigin", f"fields {texts} and seed {self.seed!r}", "texts and a whole number")
+            )
 
     def __str__(self) -> str:
         if self.kind == "simulated":
@@ -312,7 +324,7 @@ def _stamped(path: Path) -> list[DataOrigin]:
         return []
     try:
         return stored(told) if isinstance(told, dict) else []
-    except TypeError:
+    except (TypeError, DataError):
         return []
 
 

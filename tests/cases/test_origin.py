@@ -224,3 +224,10 @@ def test_validate_all_is_not_failed_by_what_waits(monkeypatch: pytest.MonkeyPatc
     assert table.ok
     assert [r.status for r in table.rows] == [NEEDS_DATA]
     assert not carry_out(Member("a", "fly", WAITING, tmp_path / "f")).waits
+
+
+def test_a_file_whose_stamp_is_not_of_ours_is_a_file_of_the_user(tmp_path: Path) -> None:
+    for number, stamp in enumerate(('{"origins": [{"kind": "simulated", "what": ["x"]}]}', '{"origins": 3}', "[")):
+        path = tmp_path / f"{number}.nc"
+        xr.Dataset({"a": ("i", [1.0])}, attrs={"provenance": stamp}).to_netcdf(path)
+        assert file_origin(path, "observations", "0").kind == "given"

@@ -214,7 +214,7 @@ def test_tables_list_what_waits_as_neither_ok_nor_failed(tmp_path: Path, monkeyp
 
 def test_a_sweep_waits_for_data_too(cli: Cli) -> None:
     swept = cli("sweep", "radio-3c391", "--grid", "seed=1,2", "--workers", "1", "--out", "s")
-    assert swept.exit_code == 0
+    assert swept.exit_code == 2  # nothing was done: it is neither right nor wrong, but asked for wrongly
     assert swept.stdout.count(NEEDS_DATA) == 2
 
 

@@ -21,7 +21,18 @@ from retrodict.solvers.base import Status
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FAMILY", "PROBABILITY", "PULL", "REDUCED", "TESTABLE", "Assessment", "assess", "contradictions", "pulled"]
+__all__ = [
+    "FAMILY",
+    "PROBABILITY",
+    "PULL",
+    "REDUCED",
+    "TESTABLE",
+    "Assessment",
+    "assess",
+    "contradictions",
+    "oversized",
+    "pulled",
+]
 
 REDUCED = (0.5, 1.5)
 """Reduced chi-squared of a model that describes its data, of the whole and of every block."""
@@ -118,14 +129,13 @@ def contradictions(
     """
     found = []
     if diagnostics is not None:
-        blocks, names = diagnostics["misfit"].values, ("reduced_chi2", "chi2_p", "chi2_low_p")
-        each = [{n: float(diagnostics[n].values[i]) for n in names} for i in range(len(blocks))]
-        wrong = [i for i, numbers in enumerate(each) if _outside(numbers, PROBABILITY / len(each))]
+        blocks = oversized(diagnostics)
         if _outside(diagnostics.attrs, PROBABILITY):
             found.append(f"{_reduced(diagnostics.attrs)}, expected {REDUCED[0]} to {REDUCED[1]}")
-        elif wrong:
-            rest = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            found.append(f"reduced chi-squared {each[wrong[0]]['reduced_chi2']:.3g} of {blocks[wrong[0]]}{rest}")
+        elif blocks:
+            (name, size), *others = blocks.items()
+            rest = f" and {len(others)} more" if others else ""
+            found.append(f"reduced chi-squared {size:.3g} of {name}{rest}")
     if far := pulled(pulls or {}):
         z = (pulls or {})[far[0]]
         rest = f", and {len(far) - 1} more" if len(far) > 1 else ""
@@ -135,6 +145,32 @@ def contradictions(
             f"quarters of the data disagree on the unknowns {math.sqrt(disagreement[0]):.1f} times as far as the "
             "corrected intervals allow"
         )
+    return found
+
+
+def oversized(diagnostics: xr.Dataset) -> dict[str, float]:
+    """Return the blocks of data whose reduced chi-squared contradicts the model, with it.
+
+    Parameters
+    ----------
+    diagnostics : xarray.Dataset
+        As of `retrodict.inverse.diagnostics.examine_residuals`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from retrodict.inverse.diagnostics import examine_residuals
+    >>> from retrodict.inverse.residuals import Residuals
+    >>> white = np.random.default_rng(0).standard_normal((1, 400))
+    >>> list(oversized(examine_residuals([Residuals("speed", white), Residuals("range", 2 * white)])))
+    ['range']
+    """
+    names = ("reduced_chi2", "chi2_p", "chi2_low_p")
+    found = {}
+    for i, block in enumerate(diagnostics["misfit"].values):
+        numbers = {n: float(diagnostics[n].values[i]) for n in names}
+        if _outside(numbers, PROBABILITY / diagnostics.sizes["misfit"]):
+            found[str(block)] = numbers["reduced_chi2"]
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from retrodict.inverse.assessment import contradictions, pulled
+from retrodict.inverse.assessment import contradictions, oversized, pulled
 from retrodict.inverse.curvature import curvature, inverted, leverage
 from retrodict.inverse.diagnostics import correlated, diagnose
 from retrodict.inverse.problem import InverseProblem
@@ -181,14 +181,13 @@ def _widening(
         # NaN where quarters were not compared
         factor = np.maximum(ratio * (math.sqrt(apart[0]) if misfit and apart[0] > 1 else 1.0), 1.0)
         return _Widening(factor, "sandwich by blocks", _words(factor, "for correlated residuals"), misfit, found)
-    sizes = [float(told.attrs["reduced_chi2"]), *told["reduced_chi2"].values.tolist()]
-    size = max([0.0, *(v for v in sizes if math.isfinite(v))])
-    scale, reason = (max(size, 1.0), "for the size of the residuals") if misfit else (1.0, "")
+    sizes = [float(told.attrs["reduced_chi2"]), *oversized(told).values()]
+    scale, reason = (max([1.0, *(v for v in sizes if v > 1)]), "for the size of the residuals") if misfit else (1.0, "")
     if blocks:
         # without the sandwich: neighbours as in an autoregression of first order
-        lags = told["autocorrelation"].sel(misfit=blocks).values
-        lag = min(float(np.nanmax(lags, initial=0.0)), 0.99)
-        scale = max(size * (1 + lag) / (1 - lag), scale)
+        for lag, size in told[["autocorrelation", "reduced_chi2"]].sel(misfit=blocks).to_array().values.T:
+            rho = min(max(float(lag), 0.0), 0.99)
+            scale = max(scale, float(size) * (1 + rho) / (1 - rho)) if math.isfinite(size) else scale
         reason = f"for correlated residuals, as an autoregression would ask, for {why}"
     factor = one * math.sqrt(scale)
     method = "Laplace, widened" if scale > 1 else "Laplace"

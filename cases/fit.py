@@ -122,6 +122,20 @@ def fit(
 def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any, Solver[Any]]:
     """Build and check the inverse problem and its solver, before any work.
 
+    Parameters
+    ----------
+    case : Case
+        Whose problem.
+    config : CaseConfig
+        The frozen settings.
+    data : Path or None
+        The user's file; None for the case's own data.
+
+    Returns
+    -------
+    tuple
+        The problem and the solver.
+
     Raises
     ------
     ConfigError
@@ -160,7 +174,25 @@ def set_up(case: Case[Any], config: CaseConfig, data: Path | None) -> tuple[Any,
 def solve_into(
     folder: RunFolder, case: Case[Any], config: CaseConfig, problem: Any, solver: Solver[Any], *, resume: bool = False
 ) -> FitOutcome:
-    """Do the work of ``fit`` in a folder that is held.
+    """Do the work of ``fit`` in a folder that is held: solve, examine, assess, draw, report.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Where.
+    case : Case
+        What is fitted.
+    config : CaseConfig
+        The frozen settings.
+    problem, solver
+        From `set_up`.
+    resume : bool, optional
+        Whether to go on from the newest checkpoint.
+
+    Returns
+    -------
+    FitOutcome
+        Result, posterior, diagnostics and assessment.
 
     Raises
     ------

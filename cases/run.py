@@ -112,6 +112,20 @@ def run(
 def simulate_into(folder: RunFolder, case: Case[Any], config: CaseConfig) -> RunOutcome:
     """Do the work of ``run`` in a folder that is held.
 
+    Parameters
+    ----------
+    folder : RunFolder
+        Where.
+    case : Case
+        What is simulated.
+    config : CaseConfig
+        The frozen settings.
+
+    Returns
+    -------
+    RunOutcome
+        Folder and dataset.
+
     Raises
     ------
     SolverError

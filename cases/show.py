@@ -65,7 +65,14 @@ def outcome(
 ) -> int:
     """Print what a verb left, first its data and whether a fit holds; return the exit code.
 
-    If ``strict``, a misfit is a failure.
+    Parameters
+    ----------
+    out, err : Console
+        Standard output, and standard error for warnings.
+    done : RunOutcome, FitOutcome or ValidateOutcome
+        What the verb returned.
+    strict : bool, optional
+        Whether a misfit is a failure.
     """
     from retrodict.cases.cli import FAILED, OK
     from retrodict.cases.origin import joined, stored
@@ -116,7 +123,17 @@ def ended(out: Console, folder: Path, *, strict: bool = False) -> int:
 
 
 def table(out: Console, err: Console, members: MemberTable, *, strict: bool = False) -> int:
-    """Print the members of a sweep, a demo or ``validate --all``; return the exit code, as of `outcome`."""
+    """Print the members of a sweep, a demo or ``validate --all``; return the exit code.
+
+    Parameters
+    ----------
+    out, err : Console
+        Standard output, and standard error for failures.
+    members : MemberTable
+        The members.
+    strict : bool, optional
+        Whether a misfit is a failure.
+    """
     from retrodict.cases.cli import FAILED, OK, USAGE
     from retrodict.cases.toml import setting_text
 

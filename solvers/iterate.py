@@ -228,9 +228,7 @@ def _signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         seen.append(number)
 
-    # a worker ignores what is meant for its parent
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {n: signal.signal(n, note) for n in heard}
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield seen
     finally:

@@ -16,7 +16,7 @@ from retrodict.physics.autograd import TorchModel
 from retrodict.physics.differences import Differenced
 from retrodict.physics.flames.mechanism import load_mechanism
 from retrodict.physics.flames.simplified import SimplifiedMixture
-from retrodict.physics.model import Differentiable, restrict
+from retrodict.physics.model import Differentiable, hold, restrict
 from retrodict.physics.motion.integrators import INTEGRATORS
 from retrodict.physics.motion.model import motion_model, path_model
 from retrodict.physics.motion.moments import FORMULATIONS, MODES
@@ -89,6 +89,7 @@ def generic_rows():
     at = {"x": np.array([0.3, 0.8, 1.3]), "s": np.array(0.7)}
     yield "torch/sine", sine, at
     yield "differenced/sine", Differenced(sine), at
+    yield "held/sine", hold(sine, {"s": at["s"]}), {"x": at["x"]}
 
 
 def steering_rows():
@@ -155,7 +156,7 @@ def case_rows():
 
 ROWS = (generic_rows(), motion_rows(), steering_rows(), flame_rows(), wide_field_rows(), case_rows())
 TABLE = {name: (model, at) for rows in ROWS for name, model, at in rows}
-COVERED = {motion_model, path_model, residual_model, TorchModel, Differenced}
+COVERED = {motion_model, path_model, residual_model, TorchModel, Differenced, hold}
 COVERED |= {FlameModel, SimplifiedFlame, Interferometer, WideField}
 # forward mode costs up to a second a tangent here: one seed at every commit, all five with the slow tests
 HEAVY = [n for n in TABLE if n.startswith(("moments/", "path/", "case/"))]

@@ -1,6 +1,3 @@
-import os
-import signal
-
 import numpy as np
 import pytest
 
@@ -147,12 +144,3 @@ def test_steps_are_a_budget_where_the_caller_says_so(halve):
     assert (told.status, seen) == (Status.MAX_STEPS, [1, 2, 3])
     with pytest.raises(SolverError, match="status non-finite"):
         finished(halve(fault={2: np.nan}), 10, Status.MAX_STEPS)
-
-
-def test_a_signal_that_the_process_ignores_is_ignored_by_the_loop(halve):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        assert iterate(halve(), 3, callbacks=[lambda _k, _m: os.kill(os.getpid(), signal.SIGINT)]).steps == 3
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"holds": "good", "weak": "warn", "misfit": "bad", "invalid": "bad"}
 _MEANINGS = {
-    "holds": "The model describes the data, and every unknown is identified.",
+    "holds": "Nothing in the data contradicts the model, and no unknown was found that they leave open.",
     "weak": "Something is not identified, or the data cannot test the model.",
     "misfit": "The data contradict the model, its noise or its priors.",
     "invalid": "There is no valid answer.",

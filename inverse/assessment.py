@@ -1,6 +1,6 @@
 """Whether the answer of a fit holds: one word, and why. How a solver ended is another question (`Status`).
 
-``holds``: the model describes the data and every unknown is identified. ``weak``: something is not identified, or the
+``holds``: nothing in the data contradicts the model, and no unknown was found that they leave open. ``weak``: something is not identified, or the
 data cannot test the model. ``misfit``: the data contradict the model, its noise or its priors. ``invalid``: the
 solver's own condition of validity fails, or there is no answer.
 

@@ -1,8 +1,8 @@
 """Whether the answer of a fit holds: one word, and why. How a solver ended is another question (`Status`).
 
-``holds``: nothing in the data contradicts the model, and no unknown was found that they leave open. ``weak``: something
-is not identified, or the data cannot test the model. ``misfit``: the data contradict the model, its noise or its priors.
-``invalid``: the solver's own condition of validity fails, or there is no answer.
+``holds``: nothing in the data contradicts the model, and no unknown was found that they leave open. ``weak``:
+something is not identified, or the data cannot test the model. ``misfit``: the data contradict the model, its
+noise or its priors. ``invalid``: the solver's own condition of validity fails, or there is no answer.
 
 A misfit is decided by the size of the effect and only then by its probability: with many data any model is rejected by
 a p-value, and with few a large effect may be chance. The thresholds are the constants of this module.

@@ -165,7 +165,7 @@ FAULTS = (
     Fault(
         "unknowns cost no degree of freedom",
         "inverse/diagnostics.py",
-        "block.count - float(lever.share[rows[rows >= 0]].sum())",
+        "block.count - follows",
         "float(block.count)",
         "tests/inverse/test_diagnostics.py",
     ),

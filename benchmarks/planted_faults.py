@@ -174,7 +174,7 @@ FAULTS = (
         "solvers/iterate.py",
         "        raise Interrupted(seen[0], result)\n",
         "        pass\n",
-        "tests/solvers/test_iterate.py",
+        "tests/solvers/test_signals.py",
     ),
 )
 

@@ -6,7 +6,7 @@ Every test reads standardised residuals, which are standard normal under the mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,17 +173,18 @@ def diagnose(problem: InverseProblem, at: Tree) -> xr.Dataset | None:
     for name, block in found.items():
         rows = lever.places.get(name)
         # a likelihood without a residual of every datum follows at most as many data as it has unknowns
-        follows = _unknowns(problem, name, block) if rows is None else float(lever.share[rows[rows >= 0]].sum())
+        follows = _unknowns(problem, name, found) if rows is None else float(lever.share[rows[rows >= 0]].sum())
         blocks.append(Residuals(name, block.values, block.count - follows))
     return examine_residuals(blocks)
 
 
-def _unknowns(problem: InverseProblem, name: str, block: Residuals) -> float:
+def _unknowns(problem: InverseProblem, name: str, found: Mapping[str, Residuals]) -> float:
     """Return the share of a block in the unknowns of its term."""
     term = next(t for t in problem.terms if name.startswith(f"{t.name}/"))
     own = term.fn.space.size if isinstance(term.fn, Curved) else problem.space.size
-    blocks = residuals_of(InverseProblem(problem.space, (term,), problem.start), problem.start)
-    return min(own * block.count / max(sum(b.count for b in blocks.values()), 1), float(block.count))
+    total = sum(b.count for k, b in found.items() if k.startswith(f"{term.name}/"))
+    count = found[name].count
+    return min(own * count / max(total, 1), float(count))
 
 
 def examine_residuals(blocks: Sequence[Residuals]) -> xr.Dataset | None:
